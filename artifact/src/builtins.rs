@@ -1,0 +1,116 @@
+//! The functions of the runtime that compiled code, thunks and callbacks call, through a table that the vmctx points to.
+//!
+//! All are in the C (System V) convention. Those for compiled code take the vmctx first; they never unwind and never
+//! raise a signal: a failure is a result, and the caller traps itself, so that every trap begins at a known pc.
+
+/// A word of a builtin's signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// 32 bits
+    I32,
+    /// 64 bits, or a pointer
+    I64,
+}
+
+macro_rules! builtins {
+    ($($(#[$doc:meta])* $name:ident = $id:literal ($($param:ident),*) $(-> $result:ident)?;)*) => {
+        /// A builtin function; its number is its index in the table.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u32)]
+        pub enum Builtin {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Builtin {
+            /// Every builtin, in the order of the table.
+            pub const ALL: &'static [Builtin] = &[$(Builtin::$name,)*];
+
+            /// Its name.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Builtin::$name => $id,)*
+                }
+            }
+
+            /// Parameters.
+            pub const fn params(self) -> &'static [Word] {
+                match self {
+                    $(Builtin::$name => &[$(Word::$param,)*],)*
+                }
+            }
+
+            /// Result, if there is one.
+            pub const fn result(self) -> Option<Word> {
+                match self {
+                    $(Builtin::$name => builtins!(@result $($result)?),)*
+                }
+            }
+
+            /// Bytes from the start of the table.
+            pub const fn offset(self) -> i32 {
+                self as i32 * 8
+            }
+        }
+    };
+    (@result) => { None };
+    (@result $result:ident) => { Some(Word::$result) };
+}
+
+builtins! {
+    /// `(vmctx, memory, delta pages) -> old size in pages, or -1`
+    MemoryGrow = "memory_grow" (I64, I32, I64) -> I64;
+    /// `(vmctx, to memory, from memory, to, from, len) -> 0, or 1 if out of bounds`
+    MemoryCopy = "memory_copy" (I64, I32, I32, I64, I64, I64) -> I32;
+    /// `(vmctx, memory, to, byte, len) -> 0, or 1 if out of bounds`
+    MemoryFill = "memory_fill" (I64, I32, I64, I32, I64) -> I32;
+    /// `(vmctx, memory, segment, to, from, len) -> 0, or 1 if out of bounds`
+    MemoryInit = "memory_init" (I64, I32, I32, I64, I64, I64) -> I32;
+    /// `(vmctx, segment)`
+    DataDrop = "data_drop" (I64, I32);
+    /// `(vmctx, table, delta, value) -> old size, or -1`
+    TableGrow = "table_grow" (I64, I32, I64, I64) -> I64;
+    /// `(vmctx, table, to, value, len) -> 0, or 1 if out of bounds`
+    TableFill = "table_fill" (I64, I32, I64, I64, I64) -> I32;
+    /// `(vmctx, to table, from table, to, from, len) -> 0, or 1 if out of bounds`
+    TableCopy = "table_copy" (I64, I32, I32, I64, I64, I64) -> I32;
+    /// `(vmctx, table, segment, to, from, len) -> 0, or 1 if out of bounds`
+    TableInit = "table_init" (I64, I32, I32, I64, I64, I64) -> I32;
+    /// `(vmctx, segment)`
+    ElemDrop = "elem_drop" (I64, I32);
+
+    /// `(callback record, stack pointer) -> 1 to enter, 0 to answer with the default value`: the slow path of a callback's entry check.
+    CallbackAdmit = "callback_admit" (I64, I64) -> I32;
+    /// `(callback record, native arguments) -> 1 to enter, 0 to answer with the default value`: replaces each native argument (8 bytes
+    /// each) by its wasm value, for signatures with arguments that take more than a check.
+    CallbackEnter = "callback_enter" (I64, I64) -> I32;
+    /// `(callback record, slots) -> 1, or 0 to answer with the default value`: slot 0 holds the wasm result and is replaced by the native one;
+    /// what `callback_enter` made visible ends.
+    CallbackLeave = "callback_leave" (I64, I64) -> I32;
+    /// `(callback record, argument number, native value) -> wasm value, or -1 to answer with the default value`: a native pointer that is
+    /// not in memory 0.
+    CallbackPointer = "callback_pointer" (I64, I32, I64) -> I64;
+    /// `(callback record, wasm value) -> native pointer, or -1`: a pointer result that is not in memory 0.
+    CallbackResult = "callback_result" (I64, I64) -> I64;
+    /// `(thunk record, wasm arguments) -> 1, or 0 to trap`: replaces each wasm argument (8 bytes each) by its native value.
+    ThunkEnter = "thunk_enter" (I64, I64) -> I32;
+    /// `(thunk record, slots) -> 1, or 0 to trap`: slot 0 holds the native result and is replaced by the wasm one.
+    ThunkLeave = "thunk_leave" (I64, I64) -> I32;
+    /// `(thunk record, argument number, wasm value) -> native pointer, or -1 to trap`: a pointer argument that failed the inline check.
+    ThunkPointer = "thunk_pointer" (I64, I32, I64) -> I64;
+    /// `(thunk record, native pointer) -> wasm value, or -1 to trap`: a pointer result that is not in memory 0.
+    ThunkResult = "thunk_result" (I64, I64) -> I64;
+    /// `(thunk record, argument number, table index) -> native function pointer (0 for index 0), or -1 to trap`
+    ThunkFunction = "thunk_function" (I64, I32, I32) -> I64;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Builtin;
+
+    #[test]
+    fn the_table_is_in_order() {
+        for (i, &builtin) in Builtin::ALL.iter().enumerate() {
+            assert_eq!(builtin.offset(), i as i32 * 8, "{}", builtin.name());
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! The ELF container, reading side.
+//!
+//! # The file
+//!
+//! An ELF relocatable object that `objdump -d`, `readelf` and `nm` read, with nothing to relocate:
+//!
+//! ```text
+//!   0    ELF header (64 bytes)
+//!   64   .wasmbridge.head: the Head, at this fixed place, so that it can be judged before anything else is believed
+//!        .wasmbridge.module     metadata (postcard), see module.rs
+//!        .wasmbridge.functions  \
+//!        .wasmbridge.traps       | see frames.rs
+//!        .wasmbridge.addresses   |
+//!        .wasmbridge.names      /
+//!        .wasmbridge.data       the bytes of data segments
+//!        .eh_frame              one CIE, an FDE for each function, pc-relative to .text as it lies in the file
+//!   n*4K .text                  code, mapped straight from the file
+//!   n*4K .wasmbridge.image      the image of memory 0, mapped copy-on-write
+//!        .symtab, .strtab       a symbol for each function
+//! ```
+//!
+//! # The head
+//!
+//! | bytes | field |
+//! |---|---|
+//! | 0..8 | magic, `"wasmbrg\n"` |
+//! | 8..12 | format version, [`FORMAT_VERSION`](crate::FORMAT_VERSION) |
+//! | 12..16 | ELF machine number the code is for |
+//! | 16..24 | length of the file in bytes |
+//! | 24..40 | XXH3-128 of the file with these sixteen bytes taken out |
+//! | 40..64 | the compiler's version, padded with zero bytes |
+//!
+//! The hash finds damage, not forgery: an artifact is native code, and whoever can write it can run anything.
+
+use crate::frames::{AddressMap, FunctionTable, NameTable, TrapTable};
+use crate::module::{Module, SegmentMode};
+use crate::vmctx::VmLayout;
+use object::read::elf::{ElfFile64, FileHeader};
+use object::{LittleEndian, Object, ObjectSection};
+use std::fmt;
+use std::ops::Range;
+use xxhash_rust::xxh3::Xxh3;
+
+/// Pages of the memory image and of `.text` in the file, in bytes.
+pub const IMAGE_PAGE: u64 = 4096;
+
+/// Names of the sections.
+pub mod section {
+    /// the [`Head`](super::Head)
+    pub const HEAD: &str = ".wasmbridge.head";
+    /// metadata
+    pub const MODULE: &str = ".wasmbridge.module";
+    /// the function table
+    pub const FUNCTIONS: &str = ".wasmbridge.functions";
+    /// the trap table
+    pub const TRAPS: &str = ".wasmbridge.traps";
+    /// the address map
+    pub const ADDRESSES: &str = ".wasmbridge.addresses";
+    /// the name table
+    pub const NAMES: &str = ".wasmbridge.names";
+    /// bytes of data segments
+    pub const DATA: &str = ".wasmbridge.data";
+    /// unwind information
+    pub const EH_FRAME: &str = ".eh_frame";
+    /// code
+    pub const TEXT: &str = ".text";
+    /// the image of memory 0
+    pub const IMAGE: &str = ".wasmbridge.image";
+}
+
+/// Where the head is in the file: just after the ELF header.
+pub const HEAD_OFFSET: usize = 64;
+
+/// The fixed head of an artifact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// the format's version
+    pub format: u32,
+    /// the ELF machine number
+    pub machine: u16,
+    /// the file's length in bytes
+    pub file_len: u64,
+    /// the file's hash
+    pub hash: u128,
+    /// the compiler's version
+    pub compiler: String,
+}
+
+impl Head {
+    /// Bytes of a head.
+    pub const SIZE: usize = 64;
+    /// What an artifact begins with, behind its ELF header.
+    pub const MAGIC: [u8; 8] = *b"wasmbrg\n";
+    /// Where the hash is in the file.
+    pub const HASH: Range<usize> = HEAD_OFFSET + 24..HEAD_OFFSET + 40;
+
+    /// The head's bytes. A compiler version longer than 24 bytes is cut.
+    pub fn encode(&self) -> [u8; Self::SIZE] {
+        let mut bytes = [0; Self::SIZE];
+        bytes[0..8].copy_from_slice(&Self::MAGIC);
+        bytes[8..12].copy_from_slice(&self.format.to_le_bytes());
+        bytes[12..16].copy_from_slice(&u32::from(self.machine).to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.file_len.to_le_bytes());
+        bytes[24..40].copy_from_slice(&self.hash.to_le_bytes());
+        let version = &self.compiler.as_bytes()[..self.compiler.len().min(24)];
+        bytes[40..40 + version.len()].copy_from_slice(version);
+        bytes
+    }
+
+    fn decode(bytes: &[u8; Self::SIZE]) -> Option<Head> {
+        if bytes[0..8] != Self::MAGIC {
+            return None;
+        }
+        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+        Some(Head {
+            format: word(8),
+            machine: word(12) as u16,
+            file_len: u64::from_le_bytes(bytes[16..24].try_into().expect("eight bytes")),
+            hash: u128::from_le_bytes(bytes[24..40].try_into().expect("sixteen bytes")),
+            compiler: String::from_utf8_lossy(&bytes[40..64]).trim_end_matches('\0').to_owned(),
+        })
+    }
+}
+
+/// The hash of an artifact's bytes, which are at least as many as an ELF header and a head.
+pub fn hash(file: &[u8]) -> u128 {
+    let mut hasher = Xxh3::new();
+    hasher.update(&file[..Head::HASH.start]);
+    hasher.update(&file[Head::HASH.end..]);
+    hasher.digest128()
+}
+
+/// Why a file is not an artifact that can be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the fields are what the messages show")]
+pub enum ArtifactError {
+    #[error("the file is empty; expected an artifact made by `wasmbridge compile`")]
+    Empty,
+    #[error(
+        "this is a WebAssembly module, not an artifact: compile it first, with `wasmbridge compile app.wasm -o app.wbm`"
+    )]
+    IsWasm,
+    #[error("this is not a wasmbridge artifact: {0}")]
+    NotAnArtifact(&'static str),
+    #[error(
+        "the artifact has format version {found}, this library reads version {expected}: compile the module again with `wasmbridge compile` of this version"
+    )]
+    Format { found: u32, expected: u32 },
+    #[error(
+        "the artifact was made by compiler version {found}, this library is version {expected}: compile the module again with `wasmbridge compile` of this version"
+    )]
+    Compiler { found: String, expected: &'static str },
+    #[error("the artifact is truncated: it has {found} of {expected} bytes; copy or compile it again")]
+    Truncated { found: u64, expected: u64 },
+    #[error(
+        "the artifact has {found} bytes, but was written with {expected}: it was changed after; copy or compile it again"
+    )]
+    TooLong { found: u64, expected: u64 },
+    #[error("the artifact is damaged: its hash is {found:032x}, expected {expected:032x}; copy or compile it again")]
+    Damaged { found: u128, expected: u128 },
+    #[error(
+        "the artifact holds code for ELF machine {found}, this host is machine {expected}: compile it with `--target` for this host"
+    )]
+    Machine { found: u16, expected: u16 },
+    #[error("the artifact's section `{section}` is not as the format says: {what}; compile it again")]
+    Section { section: &'static str, what: String },
+}
+
+impl ArtifactError {
+    fn section(section: &'static str, what: impl fmt::Display) -> ArtifactError {
+        ArtifactError::Section { section, what: what.to_string() }
+    }
+}
+
+/// An artifact whose container has been checked: every range lies inside the file, and the metadata is consistent.
+#[derive(Debug)]
+pub struct Artifact {
+    /// the head
+    pub head: Head,
+    /// the metadata
+    pub module: Module,
+    /// the layout of this module's vmctx
+    pub layout: VmLayout,
+    /// code, as a range of the file; starts on a page of [`IMAGE_PAGE`] bytes
+    pub text: Range<usize>,
+    /// the memory image, as a range of the file; starts on a page of [`IMAGE_PAGE`] bytes; empty if there is none
+    pub image: Range<usize>,
+    /// unwind information, as a range of the file
+    pub eh_frame: Range<usize>,
+    functions: Range<usize>,
+    traps: Range<usize>,
+    addresses: Range<usize>,
+    names: Range<usize>,
+    data: Range<usize>,
+}
+
+impl Artifact {
+    /// Reads and checks a file's bytes; `machine` is the ELF machine number of code that is wanted.
+    ///
+    /// The bytes are borrowed only for the call: what is kept are ranges of them.
+    ///
+    /// # Errors
+    /// Whatever is wrong, in this order: not an artifact, another version, another length, another hash, another machine,
+    /// a section that is not as it should be.
+    pub fn parse(file: &[u8], machine: u16) -> Result<Artifact, ArtifactError> {
+        let head = judge(file, machine)?;
+        let elf: ElfFile64<'_, LittleEndian> = ElfFile64::parse(file).map_err(|e| ArtifactError::section("ELF", e))?;
+        let range = |name: &'static str| -> Result<Range<usize>, ArtifactError> {
+            let section =
+                elf.section_by_name(name).ok_or_else(|| ArtifactError::section(name, "there is no such section"))?;
+            let (start, len) = section.file_range().unwrap_or((0, 0));
+            let end = start.checked_add(len).filter(|&end| end <= file.len() as u64);
+            let end = end.ok_or_else(|| ArtifactError::section(name, "it reaches beyond the file"))?;
+            Ok(start as usize..end as usize)
+        };
+        let metadata = &file[range(section::MODULE)?];
+        let module: Module = postcard::from_bytes(metadata).map_err(|e| ArtifactError::section(section::MODULE, e))?;
+        let layout = VmLayout::new(&module)
+            .ok_or_else(|| ArtifactError::section(section::MODULE, "its vmctx would be too large"))?;
+        let artifact = Artifact {
+            head,
+            layout,
+            text: range(section::TEXT)?,
+            image: range(section::IMAGE)?,
+            eh_frame: range(section::EH_FRAME)?,
+            functions: range(section::FUNCTIONS)?,
+            traps: range(section::TRAPS)?,
+            addresses: range(section::ADDRESSES)?,
+            names: range(section::NAMES)?,
+            data: range(section::DATA)?,
+            module,
+        };
+        artifact.check(file)?;
+        Ok(artifact)
+    }
+
+    /// What instantiation relies on and the types alone do not say.
+    fn check(&self, file: &[u8]) -> Result<(), ArtifactError> {
+        let wrong = |section: &'static str, what: &str| Err(ArtifactError::section(section, what));
+        let module = &self.module;
+        for (name, range) in [(section::TEXT, &self.text), (section::IMAGE, &self.image)] {
+            if !(range.start as u64).is_multiple_of(IMAGE_PAGE) {
+                return wrong(name, "it does not start on a page");
+            }
+        }
+        let table = self.functions(file);
+        let text_len = (self.text.end - self.text.start) as u64;
+        let mut end = 0;
+        let mut defined = 0;
+        for record in table.iter() {
+            if u64::from(record.start) < end {
+                return wrong(section::FUNCTIONS, "functions overlap or are not sorted");
+            }
+            end = u64::from(record.start) + u64::from(record.len);
+            defined += usize::from(record.kind == crate::FunctionKind::Wasm);
+        }
+        if end > text_len {
+            return wrong(section::FUNCTIONS, "a function ends beyond the code");
+        }
+        let imported = module.imported_functions();
+        if defined + imported != module.functions.len() {
+            return wrong(section::FUNCTIONS, "the number of functions is not that of the module");
+        }
+        let image_len = module.image.map_or(0, |i| i.len_bytes);
+        if image_len != (self.image.end - self.image.start) as u64 {
+            return wrong(section::IMAGE, "its length is not that in the metadata");
+        }
+        let data_len = (self.data.end - self.data.start) as u64;
+        if module.data.iter().any(|d| d.start > d.end || d.end > data_len) {
+            return wrong(section::DATA, "a segment ends beyond it");
+        }
+        if module.functions.iter().any(|&ty| ty as usize >= module.types.len()) {
+            return wrong(section::MODULE, "a function has a type that the module has not");
+        }
+        let functions = module.functions.len();
+        if module.escaping.iter().any(|&f| f as usize >= functions) || !module.escaping.is_sorted() {
+            return wrong(section::MODULE, "the escaping functions are not sorted functions of the module");
+        }
+        let segment_targets = |mode: &SegmentMode, count: usize| match mode {
+            SegmentMode::Active { index, .. } => (*index as usize) < count,
+            SegmentMode::Passive | SegmentMode::Declared => true,
+        };
+        if !module.data.iter().all(|d| segment_targets(&d.mode, module.memories.len()))
+            || !module.elements.iter().all(|e| segment_targets(&e.mode, module.tables.len()))
+        {
+            return wrong(section::MODULE, "a segment is for a table or memory that the module has not");
+        }
+        Ok(())
+    }
+
+    /// The functions of `.text`. `file` is what was parsed, here and below.
+    pub fn functions<'a>(&self, file: &'a [u8]) -> FunctionTable<'a> {
+        FunctionTable::new(&file[self.functions.clone()])
+    }
+
+    /// The instructions that can trap.
+    pub fn traps<'a>(&self, file: &'a [u8]) -> TrapTable<'a> {
+        TrapTable::new(&file[self.traps.clone()])
+    }
+
+    /// From code to the wasm file.
+    pub fn addresses<'a>(&self, file: &'a [u8]) -> AddressMap<'a> {
+        AddressMap::new(&file[self.addresses.clone()])
+    }
+
+    /// The names of functions.
+    pub fn names<'a>(&self, file: &'a [u8]) -> NameTable<'a> {
+        NameTable::new(&file[self.names.clone()])
+    }
+
+    /// The bytes of the data segments.
+    pub fn data<'a>(&self, file: &'a [u8]) -> &'a [u8] {
+        &file[self.data.clone()]
+    }
+
+    /// The sections with their sizes in bytes, in the order of the file; for people.
+    pub fn sections(&self) -> [(&'static str, usize); 8] {
+        let len = |range: &Range<usize>| range.end - range.start;
+        [
+            (section::FUNCTIONS, len(&self.functions)),
+            (section::TRAPS, len(&self.traps)),
+            (section::ADDRESSES, len(&self.addresses)),
+            (section::NAMES, len(&self.names)),
+            (section::DATA, len(&self.data)),
+            (section::EH_FRAME, len(&self.eh_frame)),
+            (section::TEXT, len(&self.text)),
+            (section::IMAGE, len(&self.image)),
+        ]
+    }
+}
+
+/// Judges a file by its fixed parts: nothing else in it is read before this has passed.
+fn judge(file: &[u8], machine: u16) -> Result<Head, ArtifactError> {
+    if file.is_empty() {
+        return Err(ArtifactError::Empty);
+    }
+    if file.starts_with(b"\0asm") {
+        return Err(ArtifactError::IsWasm);
+    }
+    let magic = object::elf::ELFMAG;
+    if !file.starts_with(&magic[..file.len().min(4)]) {
+        return Err(ArtifactError::NotAnArtifact("it does not begin as an ELF file does"));
+    }
+    let Some(head) = file.get(HEAD_OFFSET..HEAD_OFFSET + Head::SIZE) else {
+        let expected = (HEAD_OFFSET + Head::SIZE) as u64;
+        return Err(ArtifactError::Truncated { found: file.len() as u64, expected });
+    };
+    let head = Head::decode(head.try_into().expect("the range has this length"))
+        .ok_or(ArtifactError::NotAnArtifact("it is an ELF file without a wasmbridge head"))?;
+    if head.format != crate::FORMAT_VERSION {
+        return Err(ArtifactError::Format { found: head.format, expected: crate::FORMAT_VERSION });
+    }
+    if head.compiler != crate::COMPILER_VERSION {
+        return Err(ArtifactError::Compiler { found: head.compiler, expected: crate::COMPILER_VERSION });
+    }
+    let (found, expected) = (file.len() as u64, head.file_len);
+    if found < expected {
+        return Err(ArtifactError::Truncated { found, expected });
+    }
+    if found > expected {
+        return Err(ArtifactError::TooLong { found, expected });
+    }
+    let found = hash(file);
+    if found != head.hash {
+        return Err(ArtifactError::Damaged { found, expected: head.hash });
+    }
+    if head.machine != machine {
+        return Err(ArtifactError::Machine { found: head.machine, expected: machine });
+    }
+    let elf = object::elf::FileHeader64::<LittleEndian>::parse(file).map_err(|e| ArtifactError::section("ELF", e))?;
+    if elf.e_machine(LittleEndian) != object::elf::Machine(machine) {
+        return Err(ArtifactError::section("ELF", "its machine is not that of the head"));
+    }
+    Ok(head)
+}

@@ -1,0 +1,518 @@
+//! The structures that compiled code reads and writes, and where everything is in them.
+//!
+//! Compiled code, the trampolines' shapes, the runtime and its signal handler all derive their offsets from here.
+//!
+//! # The vmctx
+//!
+//! Each instance has one block, the vmctx: a fixed head ([`VmHead`]) and after it the instance's own imports, tables, memories,
+//! globals, type ids and funcrefs, at offsets that [`VmLayout`] computes from the module. Where the module defines a memory of
+//! its own as memory 0, the block lies just below it:
+//!
+//! ```text
+//!   vmctx (page-aligned)                          guard page      memory 0, aligned to 4 GiB
+//!   | VmHead | imports | defs | globals | ... |   | no access |   | byte 0 ...
+//!   ^------------------- memory0_distance ----------------------->^
+//! ```
+//!
+//! so that compiled code reaches `index + offset` of memory 0 as `[vmctx + index + (memory0_distance + offset)]`, with no load.
+//!
+//! # Pointers in place of the vmctx
+//!
+//! A wasm function is called with the vmctx of its own instance; a native function behind an import is called with a pointer to
+//! its [`ThunkRecord`] in the same place. Callers cannot tell them apart and need not.
+
+use crate::module::{ImportKind, Module};
+use crate::types::ValType;
+use std::mem::offset_of;
+
+/// Host page size that layouts assume, in bytes. The runtime refuses to start on a host whose pages are larger.
+pub const HOST_PAGE: u64 = 4096;
+
+/// The head of every vmctx.
+///
+/// # Layout
+/// Compiled code and shapes use the offsets in [`head`].
+///
+/// # Movement
+/// Never: compiled code, callbacks' records and thunks' records hold its address until the instance is deleted.
+#[repr(C, align(16))]
+#[derive(Debug)]
+pub struct VmHead {
+    /// The runtime's own structure for this instance; code only passes it on.
+    pub host: *mut u8,
+    /// Wasm functions trap if the stack pointer would fall below this. In entering from C, the stack pointer must lie in
+    /// `[stack_limit, entry_ceiling)`: on a thread that does not own the instance, on another stack, while an error is pending, or
+    /// with frames of a crossing that a C `longjmp` has skipped, it does not, and the slow path sorts out which.
+    pub stack_limit: usize,
+    /// The address of the innermost [`CrossingFrame`], or the top of the owner's stack if there is none; 0 while entering
+    /// is refused.
+    pub entry_ceiling: usize,
+    /// Native address of memory 0's first byte; a dangling but non-null address if the module has no memory.
+    pub memory0_base: *mut u8,
+    /// Memory 0's definition; of a memory of length 0 if the module has none.
+    pub memory0: *const MemoryDef,
+    /// The runtime's builtin functions, in the order of [`Builtin::ALL`](crate::Builtin::ALL).
+    pub builtins: *const *const u8,
+    /// Where the signal handler leaves what it knows of a trap.
+    pub capture: *mut u8,
+    /// Not 0 if a trap happened in a callback and has not yet surfaced: thunks look at it when the C function returns.
+    pub pending: u32,
+    /// Reserved.
+    pub reserved: u32,
+    /// The storage of the guest's `__stack_pointer` global, if the module has one that is known ([`Module::stack_pointer`]).
+    pub stack_pointer: u64,
+}
+
+/// Offsets in [`VmHead`], in bytes.
+pub mod head {
+    use super::*;
+
+    /// of [`VmHead::host`]
+    pub const HOST: i32 = offset_of!(VmHead, host) as i32;
+    /// of [`VmHead::stack_limit`]
+    pub const STACK_LIMIT: i32 = offset_of!(VmHead, stack_limit) as i32;
+    /// of [`VmHead::entry_ceiling`]
+    pub const ENTRY_CEILING: i32 = offset_of!(VmHead, entry_ceiling) as i32;
+    /// of [`VmHead::memory0_base`]
+    pub const MEMORY0_BASE: i32 = offset_of!(VmHead, memory0_base) as i32;
+    /// of [`VmHead::memory0`]
+    pub const MEMORY0: i32 = offset_of!(VmHead, memory0) as i32;
+    /// of [`VmHead::builtins`]
+    pub const BUILTINS: i32 = offset_of!(VmHead, builtins) as i32;
+    /// of [`VmHead::pending`]
+    pub const PENDING: i32 = offset_of!(VmHead, pending) as i32;
+    /// of [`VmHead::stack_pointer`]
+    pub const STACK_POINTER: i32 = offset_of!(VmHead, stack_pointer) as i32;
+    /// where the module's own part begins
+    pub const END: u32 = size_of::<VmHead>() as u32;
+}
+
+/// A linear memory, as compiled code sees it. `base` never changes.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct MemoryDef {
+    /// native address of byte 0
+    pub base: *mut u8,
+    /// current length in bytes; grows only
+    pub len_bytes: u64,
+}
+
+/// A table, as compiled code sees it: `base` changes when it grows.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct TableDef {
+    /// Native address of element 0; an element is 8 bytes, 0 is null: a `*const VmFuncRef`, or the host's value of an externref.
+    pub base: *mut u64,
+    /// current length in elements
+    pub len: u64,
+}
+
+/// What a non-null funcref points to.
+///
+/// # Movement
+/// Never: tables and callbacks hold its address.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct VmFuncRef {
+    /// The code, in the `Tail` convention: `(vmctx, params...) -> results`.
+    pub code: *const u8,
+    /// What to pass as the first parameter: a vmctx, or a [`ThunkRecord`].
+    pub vmctx: *mut u8,
+    /// The engine-wide id of the function's type: equal types have equal ids.
+    pub type_id: u32,
+    /// The function's index in the module that defines it, for messages and backtraces.
+    pub function: u32,
+}
+
+/// An imported function: the same two words as in [`VmFuncRef`].
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct FunctionImport {
+    /// the code, in the `Tail` convention
+    pub code: *const u8,
+    /// what to pass as the first parameter
+    pub vmctx: *mut u8,
+}
+
+/// What a stamped callback burns in. Each callback's code finds its own record at a fixed distance from itself.
+///
+/// # Movement
+/// Never. `vmctx` is redirected to a head that refuses every entry when the instance is deleted.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct CallbackRecord {
+    /// the instance whose function this is
+    pub vmctx: *mut VmHead,
+    /// the function's code
+    pub code: *const u8,
+    /// the function's first parameter (not `vmctx` if the table entry is an imported function)
+    pub callee_vmctx: *mut u8,
+    /// native address of the instance's memory 0: its low 32 bits are 0
+    pub memory_base: *mut u8,
+    /// what the C caller gets when the callback cannot run: the integer and the float result register
+    pub default_int: u64,
+    /// see `default_int`
+    pub default_float: u64,
+    /// The runtime's own structure for this callback.
+    pub info: *mut u8,
+    /// how many calls were answered with the default value without running the guest (atomic)
+    pub refused: u64,
+}
+
+/// Offsets in [`CallbackRecord`], in bytes.
+pub mod callback {
+    use super::*;
+
+    /// of [`CallbackRecord::vmctx`]
+    pub const VMCTX: i32 = offset_of!(CallbackRecord, vmctx) as i32;
+    /// of [`CallbackRecord::code`]
+    pub const CODE: i32 = offset_of!(CallbackRecord, code) as i32;
+    /// of [`CallbackRecord::callee_vmctx`]
+    pub const CALLEE_VMCTX: i32 = offset_of!(CallbackRecord, callee_vmctx) as i32;
+    /// of [`CallbackRecord::memory_base`]
+    pub const MEMORY_BASE: i32 = offset_of!(CallbackRecord, memory_base) as i32;
+    /// of [`CallbackRecord::default_int`]
+    pub const DEFAULT_INT: i32 = offset_of!(CallbackRecord, default_int) as i32;
+    /// of [`CallbackRecord::default_float`]
+    pub const DEFAULT_FLOAT: i32 = offset_of!(CallbackRecord, default_float) as i32;
+}
+
+/// What a native function behind an import gets in the place of a vmctx.
+///
+/// # Movement
+/// Never: the importing instance's vmctx and tables hold its address.
+#[repr(C)]
+#[derive(Debug)]
+pub struct ThunkRecord {
+    /// the instance that imports the function
+    pub vmctx: *mut VmHead,
+    /// the native function
+    pub function: *const u8,
+    /// native address of the instance's memory 0: its low 32 bits are 0
+    pub memory_base: *mut u8,
+    /// the runtime's own structure for this import
+    pub info: *mut u8,
+}
+
+/// Offsets in [`ThunkRecord`], in bytes.
+pub mod thunk {
+    use super::*;
+
+    /// of [`ThunkRecord::vmctx`]
+    pub const VMCTX: i32 = offset_of!(ThunkRecord, vmctx) as i32;
+    /// of [`ThunkRecord::function`]
+    pub const FUNCTION: i32 = offset_of!(ThunkRecord, function) as i32;
+    /// of [`ThunkRecord::memory_base`]
+    pub const MEMORY_BASE: i32 = offset_of!(ThunkRecord, memory_base) as i32;
+}
+
+/// What a thunk keeps on the native stack while the C function runs: a list through [`VmHead::entry_ceiling`].
+///
+/// A frame whose address is below the stack pointer of somebody who enters is of a call that a `longjmp` skipped: it is
+/// taken off the list then, and the guest's stack pointer is put back to what the next frame says.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct CrossingFrame {
+    /// the `entry_ceiling` before: the next outer frame, or the top of the stack
+    pub outer: usize,
+    /// the guest's stack pointer at this crossing
+    pub stack_pointer: u64,
+    /// the thunk's record, so that a trap in the C function's callbacks can name the C function
+    pub record: *const ThunkRecord,
+    /// the thunk's own frame pointer: wasm frames go on from here in a backtrace
+    pub frame_pointer: usize,
+}
+
+/// Offsets in [`CrossingFrame`], in bytes.
+pub mod crossing {
+    use super::*;
+
+    /// of [`CrossingFrame::outer`]
+    pub const OUTER: i32 = offset_of!(CrossingFrame, outer) as i32;
+    /// of [`CrossingFrame::stack_pointer`]
+    pub const STACK_POINTER: i32 = offset_of!(CrossingFrame, stack_pointer) as i32;
+    /// of [`CrossingFrame::record`]
+    pub const RECORD: i32 = offset_of!(CrossingFrame, record) as i32;
+    /// of [`CrossingFrame::frame_pointer`]
+    pub const FRAME_POINTER: i32 = offset_of!(CrossingFrame, frame_pointer) as i32;
+    /// bytes
+    pub const SIZE: u32 = size_of::<CrossingFrame>() as u32;
+}
+
+/// What the host hands an entry trampoline (see [`entry`]).
+#[repr(C)]
+#[derive(Debug)]
+pub struct EntryRecord {
+    /// the instance that is entered: where a trap is recorded
+    pub vmctx: *mut VmHead,
+}
+
+/// The entry trampolines: how the host calls a wasm function with an array of values.
+///
+/// One for each function type that an escaping function has, compiled ahead of time, in the C (System V) convention:
+///
+/// ```text
+/// extern "C" fn entry(code: *const u8, callee_vmctx: *mut u8, values: *mut [u8; 16], unused: usize, unused: usize, unused: usize,
+///                     record: *const EntryRecord)
+/// ```
+///
+/// `values` has `max(params, results)` slots of 16 bytes, little-endian: parameters going in, results coming out. After a trap it
+/// returns as if nothing had happened and the results are not written: the trap stands in the instance.
+///
+/// The record is the seventh parameter so that it lies on the stack, in the caller's frame, at the fixed place
+/// [`RECORD_FROM_FP`](entry::RECORD_FROM_FP) above the frame pointer, where the signal handler finds it (System V psABI, 3.2.3).
+pub mod entry {
+    /// bytes from the entry's frame pointer to the record parameter
+    pub const RECORD_FROM_FP: usize = 16;
+    /// bytes from one value to the next
+    pub const VALUE_SIZE: usize = 16;
+    /// parameters: code, callee_vmctx, values, three unused, record
+    pub const PARAMETERS: usize = 7;
+}
+
+/// Bytes of a global's storage: enough for a `v128`.
+pub const GLOBAL_SIZE: u32 = 16;
+
+/// Where everything is in the vmctx of one module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VmLayout {
+    imported_functions: Region,
+    imported_tables: Region,
+    imported_memories: Region,
+    imported_globals: Region,
+    tables: Region,
+    memories: Region,
+    globals: Region,
+    type_ids: Region,
+    funcrefs: Region,
+    stack_pointer: Option<u32>,
+    size: u32,
+}
+
+/// An array in the vmctx.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Region {
+    start: u32,
+    count: u32,
+    stride: u32,
+}
+
+impl Region {
+    fn at(&self, index: u32) -> i32 {
+        assert!(index < self.count, "vmctx index {index} of {}", self.count);
+        (self.start + index * self.stride) as i32
+    }
+}
+
+/// The most bytes a vmctx may have, so that every offset into memory 0 of less than 2 GiB less this is one displacement.
+pub const MAX_VMCTX_BYTES: u32 = 64 << 20;
+
+impl VmLayout {
+    /// Computes the layout. `None` if the module has so many imports, globals or functions that the vmctx would
+    /// be larger than [`MAX_VMCTX_BYTES`].
+    pub fn new(module: &Module) -> Option<VmLayout> {
+        let mut end = u64::from(head::END);
+        let mut region = |count: usize, stride: u32, align: u64| {
+            let start = end.next_multiple_of(align);
+            end = start + count as u64 * u64::from(stride);
+            // Offsets beyond the limit are refused below; until then they only must not overflow.
+            Region { start: start.min(u64::from(u32::MAX)) as u32, count: count as u32, stride }
+        };
+        let count = |pick: fn(&ImportKind) -> bool| module.imports.iter().filter(|i| pick(&i.kind)).count();
+        let imported_functions =
+            region(count(|k| matches!(k, ImportKind::Func(_))), size_of::<FunctionImport>() as u32, 16);
+        let tables = count(|k| matches!(k, ImportKind::Table(_)));
+        let imported_tables = region(tables, 8, 8);
+        let memories = count(|k| matches!(k, ImportKind::Memory(_)));
+        let imported_memories = region(memories, 8, 8);
+        let globals = count(|k| matches!(k, ImportKind::Global(_)));
+        let imported_globals = region(globals, 8, 8);
+        let layout = VmLayout {
+            imported_functions,
+            imported_tables,
+            imported_memories,
+            imported_globals,
+            tables: region(module.tables.len() - tables, size_of::<TableDef>() as u32, 16),
+            memories: region(module.memories.len() - memories, size_of::<MemoryDef>() as u32, 16),
+            globals: region(module.globals.len() - globals, GLOBAL_SIZE, 16),
+            type_ids: region(module.types.len(), 4, 4),
+            funcrefs: region(module.escaping.len(), size_of::<VmFuncRef>() as u32, 8),
+            stack_pointer: module.stack_pointer,
+            size: 0,
+        };
+        (end <= u64::from(MAX_VMCTX_BYTES)).then_some(VmLayout { size: end as u32, ..layout })
+    }
+
+    /// Bytes of the vmctx.
+    pub fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// Bytes from the vmctx to memory 0, where the module defines it: whole host pages, at least one of them a guard.
+    pub fn memory0_distance(&self) -> u64 {
+        u64::from(self.size).next_multiple_of(HOST_PAGE) + HOST_PAGE
+    }
+
+    /// The [`FunctionImport`] of an imported function.
+    pub fn imported_function(&self, function: u32) -> i32 {
+        self.imported_functions.at(function)
+    }
+
+    /// Where the table's [`TableDef`] is.
+    pub fn table(&self, table: u32) -> Place {
+        Self::place(&self.imported_tables, &self.tables, table)
+    }
+
+    /// Where the memory's [`MemoryDef`] is.
+    pub fn memory(&self, memory: u32) -> Place {
+        Self::place(&self.imported_memories, &self.memories, memory)
+    }
+
+    /// Where the global's [`GLOBAL_SIZE`] bytes are.
+    pub fn global(&self, global: u32) -> Place {
+        if self.stack_pointer == Some(global) {
+            return Place::Here(head::STACK_POINTER);
+        }
+        Self::place(&self.imported_globals, &self.globals, global)
+    }
+
+    /// The engine-wide id (`u32`) of a type of the module.
+    pub fn type_id(&self, ty: u32) -> i32 {
+        self.type_ids.at(ty)
+    }
+
+    /// The [`VmFuncRef`] of the escaping function that is number `position` in [`Module::escaping`].
+    pub fn funcref(&self, position: u32) -> i32 {
+        self.funcrefs.at(position)
+    }
+
+    fn place(imported: &Region, defined: &Region, index: u32) -> Place {
+        match index.checked_sub(imported.count) {
+            None => Place::Behind(imported.at(index)),
+            Some(index) => Place::Here(defined.at(index)),
+        }
+    }
+}
+
+/// Where a definition is: in this vmctx, or in another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// at this offset
+    Here(i32),
+    /// behind the pointer at this offset; the pointer never changes
+    Behind(i32),
+}
+
+/// Bytes that a value takes in a global or an array of values.
+pub fn value_size(ty: ValType) -> u32 {
+    match ty {
+        ValType::I32 | ValType::F32 => 4,
+        ValType::I64 | ValType::F64 | ValType::Ref(_) => 8,
+        ValType::V128 => 16,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::module::{Import, Target};
+    use crate::types::*;
+
+    fn module() -> Module {
+        let func = |name: &str| Import { module: "env".into(), name: name.into(), kind: ImportKind::Func(0) };
+        let global = GlobalType { content: ValType::I32, mutable: true };
+        Module {
+            name: None,
+            target: Target {
+                triple: String::new(),
+                cpu_features: vec![],
+                opt_level: String::new(),
+                memory_reservation: crate::module::FULL_RESERVATION,
+            },
+            types: vec![FuncType::default(); 3],
+            imports: vec![
+                func("a"),
+                Import { module: "env".into(), name: "g".into(), kind: ImportKind::Global(global) },
+                func("b"),
+            ],
+            functions: vec![0, 0, 1, 2],
+            tables: vec![TableType { element: RefType::Func, minimum: 1, maximum: None, table64: false }],
+            memories: vec![MemoryType {
+                minimum: 1,
+                maximum: None,
+                memory64: false,
+                shared: false,
+                page_size_log2: 16,
+            }],
+            globals: vec![global; 3],
+            global_inits: vec![],
+            table_inits: vec![],
+            exports: vec![],
+            start: None,
+            elements: vec![],
+            data: vec![],
+            escaping: vec![2, 3],
+            entries: vec![],
+            stack_pointer: Some(1),
+            image: None,
+        }
+    }
+
+    #[test]
+    fn regions_do_not_overlap_and_are_aligned() {
+        let layout = VmLayout::new(&module()).unwrap();
+        let Place::Here(memory) = layout.memory(0) else { panic!("memory 0 is defined here") };
+        let Place::Here(table) = layout.table(0) else { panic!("table 0 is defined here") };
+        let Place::Here(global) = layout.global(2) else { panic!("global 2 is defined here") };
+        let starts = [
+            (layout.imported_function(0), 16),
+            (layout.imported_function(1), 16),
+            (table, 16),
+            (memory, 16),
+            (global, 16),
+            (layout.type_id(0), 4),
+            (layout.type_id(2), 4),
+            (layout.funcref(0), 24),
+            (layout.funcref(1), 24),
+        ];
+        let mut end = head::END as i32;
+        for (start, len) in starts {
+            assert!(start >= end, "{start} begins before {end}");
+            end = start + len;
+        }
+        assert_eq!(layout.size() as i32, end);
+        assert_eq!(memory % 16, 0);
+        assert_eq!(global % 16, 0);
+    }
+
+    #[test]
+    fn places_tell_imported_from_defined() {
+        let layout = VmLayout::new(&module()).unwrap();
+        assert!(matches!(layout.global(0), Place::Behind(_)));
+        assert_eq!(layout.global(1), Place::Here(head::STACK_POINTER), "the guest's stack pointer is in the head");
+    }
+
+    #[test]
+    fn a_guard_page_lies_between_vmctx_and_memory() {
+        let layout = VmLayout::new(&module()).unwrap();
+        assert!(layout.memory0_distance() >= u64::from(layout.size()) + HOST_PAGE);
+        assert_eq!(layout.memory0_distance() % HOST_PAGE, 0);
+    }
+
+    #[test]
+    fn records_have_the_sizes_that_code_relies_on() {
+        assert_eq!(size_of::<CallbackRecord>(), 64);
+        assert_eq!(size_of::<VmFuncRef>(), 24);
+        assert_eq!(size_of::<MemoryDef>(), 16);
+        assert_eq!(size_of::<TableDef>(), 16);
+        assert_eq!(crossing::SIZE, 32);
+        assert_eq!(head::END % 16, 0);
+    }
+
+    #[test]
+    fn a_module_too_large_for_a_vmctx_is_refused() {
+        let mut module = module();
+        module.globals = vec![GlobalType { content: ValType::I32, mutable: true }; 5 << 20];
+        assert_eq!(VmLayout::new(&module), None);
+    }
+}
