@@ -1,0 +1,50 @@
+# What one types, from a fresh clone to an installed library. `make help` lists the targets.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+target := $(abspath $(or $(CARGO_TARGET_DIR),target))
+release := $(target)/release
+version := $(shell sed -n '/^\[workspace.package\]/,/^\[/ s/^version = "\(.*\)"/\1/p' Cargo.toml)
+major := $(firstword $(subst ., ,$(version)))
+
+# The examples build beside what cargo builds, and use it where it lies.
+examples := $(MAKE) --no-print-directory -C c-examples RELEASE=$(release) HEADERS=$(abspath ffi/include) OUT=$(target)/c-examples
+
+.DEFAULT_GOAL := build
+.PHONY: help setup build demo test check bench install header clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: ## install the missing Debian packages (clang-19, wasi-libc, libsqlite3-dev, ...)
+	@scripts/setup
+
+build: ## the library and the command line, optimised
+	$(CARGO) build --release --locked -p wasmbridge-ffi -p wasmbridge-cli
+
+demo: setup build ## build and run the examples
+	@$(examples) run
+
+test: setup build ## every test: Rust, the C API from C and C++, the examples, the installed library
+	$(CARGO) test --workspace --locked
+	@$(examples) test
+	@scripts/test-install
+
+check: ## formatting, clippy and documentation, warnings denied
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
+
+bench: setup build ## instruction counts against their budgets, and the timing programs
+	@scripts/bench
+
+install: build ## install below PREFIX (/usr/local); DESTDIR is for packagers
+	@scripts/install "$(release)" "$(version)" "$(major)" "$(PREFIX)" "$(DESTDIR)"
+
+header: ## write ffi/include/wasmbridge.h anew from ffi's sources
+	WASMBRIDGE_BLESS=1 $(CARGO) test --locked -p wasmbridge-ffi --test header
+
+clean: ## remove what was built
+	$(CARGO) clean
