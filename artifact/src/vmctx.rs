@@ -44,9 +44,11 @@ pub struct VmHead {
     /// `[stack_limit, entry_ceiling)`: on a thread that does not own the instance, on another stack, while an error is pending, or
     /// with frames of a crossing that a C `longjmp` has skipped, it does not, and the slow path sorts out which.
     pub stack_limit: usize,
-    /// The address of the innermost [`CrossingFrame`], or the top of the owner's stack if there is none; 0 while entering
-    /// is refused.
+    /// The frame pointer of the innermost thunk that is waiting for its C function, or the top of the owner's stack if there is
+    /// none; 0 while entering is refused.
     pub entry_ceiling: usize,
+    /// The innermost [`CrossingFrame`]: the array grows downwards, and below its end lies a guard page.
+    pub crossings: *mut CrossingFrame,
     /// Native address of memory 0's first byte; a dangling but non-null address if the module has no memory.
     pub memory0_base: *mut u8,
     /// Memory 0's definition; of a memory of length 0 if the module has none.
@@ -73,6 +75,8 @@ pub mod head {
     pub const STACK_LIMIT: i32 = offset_of!(VmHead, stack_limit) as i32;
     /// of [`VmHead::entry_ceiling`]
     pub const ENTRY_CEILING: i32 = offset_of!(VmHead, entry_ceiling) as i32;
+    /// of [`VmHead::crossings`]
+    pub const CROSSINGS: i32 = offset_of!(VmHead, crossings) as i32;
     /// of [`VmHead::memory0_base`]
     pub const MEMORY0_BASE: i32 = offset_of!(VmHead, memory0_base) as i32;
     /// of [`VmHead::memory0`]
@@ -206,18 +210,26 @@ pub mod thunk {
     pub const MEMORY_BASE: i32 = offset_of!(ThunkRecord, memory_base) as i32;
 }
 
-/// What a thunk keeps on the native stack while the C function runs: a list through [`VmHead::entry_ceiling`].
+/// What a thunk leaves in the instance while its C function runs: an element of a downward-growing array of the instance's,
+/// which [`VmHead::crossings`] points into. It is not kept on the native stack, because a C `longjmp` may skip the thunk
+/// and other C functions may then write over its frame, and the outer crossings must still be found.
 ///
-/// A frame whose address is below the stack pointer of somebody who enters is of a call that a `longjmp` skipped: it is
-/// taken off the list then, and the guest's stack pointer is put back to what the next frame says.
+/// Before the call a thunk
+/// 1. takes `crossings - 1` as its frame and fills it (its first store, to `outer_ceiling`, faults on the guard page if the array is full:
+///    that is the trap `StackOverflow`),
+/// 2. sets `crossings` to it, and `entry_ceiling` to its own frame pointer;
+///
+/// and after the call, from its own frame, whose address it has kept, it sets `crossings` to the element above it, `entry_ceiling` to
+/// `outer_ceiling`, and the guest's stack pointer to `stack_pointer`. So frames of crossings that a `longjmp` skipped are gone as soon as an
+/// outer thunk returns; an entry from C that lies above them on the stack drops them in its slow path.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct CrossingFrame {
-    /// the `entry_ceiling` before: the next outer frame, or the top of the stack
-    pub outer: usize,
-    /// the guest's stack pointer at this crossing
+    /// the `entry_ceiling` before
+    pub outer_ceiling: usize,
+    /// the guest's stack pointer ([`VmHead::stack_pointer`]) at this crossing
     pub stack_pointer: u64,
-    /// the thunk's record, so that a trap in the C function's callbacks can name the C function
+    /// the thunk's record: it names the C function
     pub record: *const ThunkRecord,
     /// the thunk's own frame pointer: wasm frames go on from here in a backtrace
     pub frame_pointer: usize,
@@ -227,8 +239,8 @@ pub struct CrossingFrame {
 pub mod crossing {
     use super::*;
 
-    /// of [`CrossingFrame::outer`]
-    pub const OUTER: i32 = offset_of!(CrossingFrame, outer) as i32;
+    /// of [`CrossingFrame::outer_ceiling`]
+    pub const OUTER_CEILING: i32 = offset_of!(CrossingFrame, outer_ceiling) as i32;
     /// of [`CrossingFrame::stack_pointer`]
     pub const STACK_POINTER: i32 = offset_of!(CrossingFrame, stack_pointer) as i32;
     /// of [`CrossingFrame::record`]
@@ -236,7 +248,7 @@ pub mod crossing {
     /// of [`CrossingFrame::frame_pointer`]
     pub const FRAME_POINTER: i32 = offset_of!(CrossingFrame, frame_pointer) as i32;
     /// bytes
-    pub const SIZE: u32 = size_of::<CrossingFrame>() as u32;
+    pub const SIZE: i32 = size_of::<CrossingFrame>() as i32;
 }
 
 /// What the host hands an entry trampoline (see [`entry`]).
