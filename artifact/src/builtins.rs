@@ -101,6 +101,11 @@ builtins! {
     ThunkResult = "thunk_result" (I64, I64) -> I64;
     /// `(thunk record, argument number, table index) -> native function pointer (0 for index 0), or -1 to trap`
     ThunkFunction = "thunk_function" (I64, I32, I32) -> I64;
+    /// `(callback record, argument number, native value)`: an integer argument, such as a `long`, does not fit the guest's type. The caller then
+    /// answers with the default value.
+    CallbackRange = "callback_range" (I64, I32, I64);
+    /// `(thunk record, native value)`: an integer result does not fit the guest's type. The caller then traps.
+    ThunkRange = "thunk_range" (I64, I64);
 }
 
 #[cfg(test)]

@@ -1,0 +1,1 @@
+//! System V on x86-64.

@@ -1,0 +1,195 @@
+//! The model of a C function that everything else works from.
+//!
+//! A [`Signature`] says of each parameter and of the result how it crosses ([`Crossing`]). It is canonical: names of parameters and
+//! of the function, qualifiers and typedef names do not take part in comparing, so two spellings of one signature are equal, hash
+//! alike and print alike, and share one shape.
+//!
+//! [`lower`] makes it from a parsed prototype; nothing here knows a processor ([`abi`](crate::abi)) or code ([`shape`](crate::shape)).
+
+mod ctype;
+mod extent;
+mod scalar;
+
+pub use ctype::CType;
+pub use extent::{Direction, Expr, Operand};
+pub use scalar::{Int, Scalar};
+
+use crate::prototype::{PrototypeError, TypeNames};
+use crate::shape::ShapeKind;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+use wasmbridge_artifact::{FuncType, ValType};
+
+/// A C function's type, with how each value crosses. Comparing ignores its name and the names of its parameters.
+#[derive(Debug, Clone)]
+pub struct Signature {
+    /// the function's name, if the prototype has one
+    pub name: Option<String>,
+    /// parameters
+    pub params: Vec<Value>,
+    /// the result; `None` for `void`
+    pub result: Option<Value>,
+}
+
+/// A parameter, or the result. Comparing ignores its name.
+#[derive(Debug, Clone)]
+pub struct Value {
+    /// the parameter's name, if the prototype has one
+    pub name: Option<String>,
+    /// how it crosses
+    pub crossing: Crossing,
+    /// `[nonnull]`: NULL is refused. Only on values that are pointers in C.
+    pub nonnull: bool,
+}
+
+/// How a value crosses.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Crossing {
+    /// A number: normalised by its C type, widened going out, range-checked coming in.
+    Scalar(Scalar),
+    /// `T *`: translated and checked; NULL is guest address 0.
+    Pointer {
+        /// what it points to; never a type that differs between the two sides
+        pointee: CType,
+        /// Bytes that must lie in memory from the pointer on: `sizeof` the pointee, at least 1. 1 where the size is not known.
+        pointee_size: u32,
+    },
+    /// `[user]`: 32 bits of the guest's that C carries around, never translated.
+    User,
+    /// A pointer to a function: a table index in the guest.
+    Function {
+        /// the function's signature
+        signature: Box<Signature>,
+        /// how long the other side keeps it
+        scope: Scope,
+    },
+    /// `[handle]`: a checked 32-bit name of a native object.
+    Handle {
+        /// the C type behind the pointer
+        type_name: String,
+    },
+    /// `[handle: n]`: a pointer to an array of handles.
+    HandleArray {
+        /// the C type behind each pointer
+        type_name: String,
+        /// how many
+        count: Expr,
+    },
+    /// `[str]`: a string that ends with a zero byte.
+    Str,
+    /// `[str: n]`: a pointer to an array of strings.
+    StrArray {
+        /// how many
+        count: Expr,
+    },
+    /// `[in: n]`, `[out: n]`, `[inout: n]`: a pointer to this much memory.
+    Extent {
+        /// which way the bytes go
+        direction: Direction,
+        /// elements; bytes if the element is `void`
+        count: Expr,
+        /// an element
+        element: CType,
+        /// bytes of an element in the host's C; 1 for `void`
+        element_size: u32,
+    },
+}
+
+/// How long a function pointer is kept by who gets it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub enum Scope {
+    /// until the call returns
+    Call,
+    /// until it has been called once
+    Once,
+    /// until the function of this name is called with it
+    Until(String),
+    /// for good
+    #[default]
+    Forever,
+}
+
+impl Signature {
+    /// Parses a prototype that uses no typedef names of the host's.
+    ///
+    /// # Errors
+    /// [`PrototypeError`], with the place and what was expected there.
+    pub fn parse(text: &str) -> Result<Signature, PrototypeError> {
+        Signature::parse_with(text, &TypeNames::new())
+    }
+
+    /// Parses a prototype.
+    ///
+    /// # Errors
+    /// [`PrototypeError`], with the place and what was expected there.
+    pub fn parse_with(text: &str, names: &TypeNames) -> Result<Signature, PrototypeError> {
+        crate::prototype::parse(text, names)
+    }
+
+    /// The type that the wasm function has.
+    pub fn wasm_type(&self) -> FuncType {
+        FuncType {
+            params: self.params.iter().map(Value::wasm_type).collect(),
+            results: self.result.iter().map(Value::wasm_type).collect(),
+        }
+    }
+
+    /// Whether a shape of this kind converts values in an array of slots, by a builtin before the call and one after it,
+    /// because not all of them are converted inline.
+    pub fn needs_slots(&self, kind: ShapeKind) -> bool {
+        // A shape of a thunk asks for the address of a function pointer's callback itself; no builtin does so the other way.
+        let inline = |value: &Value, function: bool| match value.crossing {
+            Crossing::Scalar(_) | Crossing::Pointer { .. } | Crossing::User => true,
+            Crossing::Function { .. } => function,
+            _ => false,
+        };
+        !(self.params.iter().all(|v| inline(v, kind == ShapeKind::Thunk))
+            && self.result.iter().all(|v| inline(v, false)))
+    }
+}
+
+impl Value {
+    /// The type that carries it in wasm.
+    pub fn wasm_type(&self) -> ValType {
+        match self.crossing {
+            Crossing::Scalar(scalar) => scalar.wasm_type(),
+            _ => ValType::I32,
+        }
+    }
+}
+
+impl FromStr for Signature {
+    type Err = PrototypeError;
+
+    fn from_str(text: &str) -> Result<Signature, PrototypeError> {
+        Signature::parse(text)
+    }
+}
+
+impl PartialEq for Signature {
+    fn eq(&self, other: &Signature) -> bool {
+        (&self.params, &self.result) == (&other.params, &other.result)
+    }
+}
+
+impl Eq for Signature {}
+
+impl Hash for Signature {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.params, &self.result).hash(state);
+    }
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Value) -> bool {
+        (&self.crossing, self.nonnull) == (&other.crossing, other.nonnull)
+    }
+}
+
+impl Eq for Value {}
+
+impl Hash for Value {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.crossing, self.nonnull).hash(state);
+    }
+}
