@@ -7,7 +7,9 @@
 //! [`lower`] makes it from a parsed prototype; nothing here knows a processor ([`abi`](crate::abi)) or code ([`shape`](crate::shape)).
 
 mod ctype;
+mod display;
 mod extent;
+pub(crate) mod lower;
 mod scalar;
 
 pub use ctype::CType;
@@ -193,3 +195,6 @@ impl Hash for Value {
         (&self.crossing, self.nonnull).hash(state);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! What a prototype says, before anybody asks whether it can cross.
+//!
+//! All of C's types that can stand in a prototype are here, also those that cannot cross yet, so that they are refused by name.
+
+use crate::signature::{Direction, Scalar, Scope};
+use std::sync::Arc;
+
+/// A parameter, or the declared function.
+#[derive(Debug, Clone)]
+pub(crate) struct Declaration {
+    /// byte offset of its first token
+    pub(crate) at: usize,
+    pub(crate) name: Option<String>,
+    pub(crate) ty: Type,
+    pub(crate) annotations: Vec<Annotation>,
+}
+
+/// A C type, without qualifiers.
+#[derive(Debug, Clone)]
+pub(crate) enum Type {
+    Void,
+    Scalar(Scalar),
+    /// An arithmetic type that cannot cross yet, by its C name.
+    Wide(&'static str),
+    /// `struct tag` or `union tag`
+    Record {
+        keyword: &'static str,
+        tag: String,
+    },
+    /// a typedef name that nobody defined
+    Unknown(String),
+    /// a typedef name that the host defined
+    Typedef(Arc<Type>),
+    Pointer(Box<Type>),
+    Array {
+        element: Box<Type>,
+        len: Option<Expr>,
+        /// `[static n]`: an argument has at least so many elements.
+        at_least: bool,
+    },
+    Function(Box<Function>),
+}
+
+/// A function type.
+#[derive(Debug, Clone)]
+pub(crate) struct Function {
+    pub(crate) params: Vec<Declaration>,
+    /// where `...` stands
+    pub(crate) variadic: Option<usize>,
+    pub(crate) result: Type,
+    /// annotations of the result
+    pub(crate) annotations: Vec<Annotation>,
+}
+
+/// An annotation.
+#[derive(Debug, Clone)]
+pub(crate) struct Annotation {
+    pub(crate) at: usize,
+    pub(crate) kind: AnnotationKind,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum AnnotationKind {
+    User,
+    Nonnull,
+    Handle(Option<Expr>),
+    Str(Option<Expr>),
+    Extent(Direction, Option<Expr>),
+    Scope(Scope),
+}
+
+impl AnnotationKind {
+    /// The word it begins with.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            AnnotationKind::User => "user",
+            AnnotationKind::Nonnull => "nonnull",
+            AnnotationKind::Handle(_) => "handle",
+            AnnotationKind::Str(_) => "str",
+            AnnotationKind::Extent(Direction::In, _) => "in",
+            AnnotationKind::Extent(Direction::Out, _) => "out",
+            AnnotationKind::Extent(Direction::InOut, _) => "inout",
+            AnnotationKind::Scope(_) => "scope",
+        }
+    }
+}
+
+/// An expression in an annotation or as an array's length.
+#[derive(Debug, Clone)]
+pub(crate) enum Expr {
+    Const(u64),
+    Name { name: String, at: usize },
+    Deref { name: String, at: usize },
+    Binary { operator: Operator, left: Box<Expr>, right: Box<Expr> },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operator {
+    Add,
+    Sub,
+    Mul,
+}
+
+impl Type {
+    /// The type that a name defined by the host stands for.
+    pub(crate) fn resolve(&self) -> &Type {
+        let mut ty = self;
+        while let Type::Typedef(target) = ty {
+            ty = target;
+        }
+        ty
+    }
+}
+
+impl Expr {
+    /// Its value, if it has no names in it and does not overflow.
+    pub(crate) fn constant(&self) -> Option<u64> {
+        match self {
+            Expr::Const(value) => Some(*value),
+            Expr::Name { .. } | Expr::Deref { .. } => None,
+            Expr::Binary { operator, left, right } => {
+                let (left, right) = (left.constant()?, right.constant()?);
+                match operator {
+                    Operator::Add => left.checked_add(right),
+                    Operator::Sub => left.checked_sub(right),
+                    Operator::Mul => left.checked_mul(right),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! From what a prototype says to how its values cross: [`ast`](crate::prototype::ast) to [`Signature`].
+
+mod annotated;
+mod counts;
+
+use super::{CType, Crossing, Scope, Signature, Value};
+use crate::prototype::ast::{Declaration, Function, Type};
+use crate::prototype::{Problem, PrototypeError};
+use annotated::Marks;
+
+/// The most types, parameters and functions in a signature, names of types that the host defined counted for all that they
+/// stand for: a chain of such names can make a short prototype as large as one likes.
+const MAX_PARTS: u32 = 4096;
+
+/// How deep they may be nested, for the same reason.
+const MAX_DEPTH: u32 = 128;
+
+/// The signature of a declared function or pointer to a function.
+pub(crate) fn signature(text: &str, declaration: &Declaration) -> Result<Signature, PrototypeError> {
+    let mut lowering = Lowering::new(text);
+    if let Some(annotation) = declaration.annotations.first() {
+        let message = format!(
+            "`[{}]` is not about the function itself; an annotation of the result stands after the parameters",
+            annotation.kind.word()
+        );
+        return Err(lowering.error(annotation.at, Problem::Meaning(message)));
+    }
+    let Some(function) = function(&declaration.ty) else {
+        let what = declaration.name.as_ref().map_or_else(|| "this".to_owned(), |name| format!("`{name}`"));
+        let message = format!("{what} is not a function; expected its parameters in parentheses");
+        return Err(lowering.error(declaration.at, Problem::Meaning(message)));
+    };
+    let mut signature = lowering.function(function, declaration.at, &Place::default())?;
+    signature.name.clone_from(&declaration.name);
+    Ok(signature)
+}
+
+/// Finds the mistakes in a type that is to be given a name.
+pub(crate) fn check(text: &str, ty: &Type) -> Result<(), PrototypeError> {
+    match function(ty) {
+        Some(function) => Lowering::new(text).function(function, 0, &Place::default()).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// The function that a type is, or is a pointer to.
+fn function(ty: &Type) -> Option<&Function> {
+    match ty.resolve() {
+        Type::Function(function) => Some(function),
+        Type::Pointer(pointee) => match pointee.resolve() {
+            Type::Function(function) => Some(function),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The pointee of a parameter that is a pointer, after arrays and functions have become pointers (C11, 6.7.6.3). `true` if the
+/// parameter says that it is an array of at least so many elements.
+fn pointee(ty: &Type) -> Option<(&Type, bool)> {
+    match ty.resolve() {
+        Type::Pointer(pointee) => Some((pointee, false)),
+        Type::Array { at_least: true, len: Some(len), .. } if len.constant().is_some() => Some((ty.resolve(), true)),
+        Type::Array { element, .. } => Some((element, false)),
+        Type::Function(_) => Some((ty, false)),
+        _ => None,
+    }
+}
+
+/// Whose value is being looked at, for messages.
+#[derive(Default, Clone)]
+struct Place(String);
+
+impl Place {
+    fn parameter(&self, index: usize, name: Option<&str>) -> Place {
+        let name = name.map(|name| format!(", `{name}`")).unwrap_or_default();
+        self.part(&format!("parameter {}{name}", index + 1))
+    }
+
+    fn result(&self) -> Place {
+        self.part("the result")
+    }
+
+    fn part(&self, part: &str) -> Place {
+        if self.0.is_empty() { Place(part.to_owned()) } else { Place(format!("{} of {}", part, self.0)) }
+    }
+
+    /// The function itself.
+    fn whole(&self) -> String {
+        if self.0.is_empty() { "the function".to_owned() } else { self.0.clone() }
+    }
+}
+
+struct Lowering<'a> {
+    text: &'a str,
+    parts: u32,
+    depth: u32,
+    /// Where the name of the type stands that is being looked into, while its text is another one than `text`.
+    outside: Option<usize>,
+}
+
+impl Lowering<'_> {
+    fn new(text: &str) -> Lowering<'_> {
+        Lowering { text, parts: 0, depth: 0, outside: None }
+    }
+
+    fn error(&self, at: usize, problem: Problem) -> PrototypeError {
+        PrototypeError::new(self.text, self.outside.unwrap_or(at), problem)
+    }
+
+    fn meaning(&self, at: usize, place: &Place, message: impl std::fmt::Display) -> PrototypeError {
+        self.error(at, Problem::Meaning(format!("{}: {message}", place.whole())))
+    }
+
+    fn unsupported(&self, at: usize, place: &Place, what: impl Into<String>) -> PrototypeError {
+        self.error(at, Problem::Unsupported { what: what.into(), place: place.whole() })
+    }
+
+    /// Goes one level deeper into a type. What is behind a name of the host's has its place in another text: errors in it are
+    /// reported where the name stands.
+    fn inside<T>(
+        &mut self,
+        ty: &Type,
+        at: usize,
+        lower: impl FnOnce(&mut Self) -> Result<T, PrototypeError>,
+    ) -> Result<T, PrototypeError> {
+        (self.parts, self.depth) = (self.parts + 1, self.depth + 1);
+        if self.parts > MAX_PARTS || self.depth > MAX_DEPTH {
+            let message =
+                format!("the prototype has more than {MAX_PARTS} parts, or they are nested more than {MAX_DEPTH} deep");
+            return Err(self.error(at, Problem::Meaning(message)));
+        }
+        let outside = self.outside;
+        if matches!(ty, Type::Typedef(_)) {
+            self.outside = outside.or(Some(at));
+        }
+        let result = lower(self)?;
+        self.outside = outside;
+        self.depth -= 1;
+        Ok(result)
+    }
+
+    fn function(&mut self, function: &Function, at: usize, place: &Place) -> Result<Signature, PrototypeError> {
+        if let Some(at) = function.variadic {
+            return Err(self.unsupported(at, place, "a variadic function (`...`)"));
+        }
+        let mut params = Vec::with_capacity(function.params.len());
+        for (i, param) in function.params.iter().enumerate() {
+            let place = place.parameter(i, param.name.as_deref());
+            params.push(self.parameter(param, &function.params, &place)?);
+        }
+        let result = self.result(function, at, &place.result())?;
+        Ok(Signature { name: None, params, result })
+    }
+
+    fn parameter(
+        &mut self,
+        param: &Declaration,
+        params: &[Declaration],
+        place: &Place,
+    ) -> Result<Value, PrototypeError> {
+        let marks = Marks::collect(self, &param.annotations, place)?;
+        if let Type::Array { len: Some(len), .. } = &param.ty {
+            // Not of use, but a mistyped annotation looks like this.
+            self.count(len, params, place)?;
+        }
+        let (crossing, nonnull) = self.inside(&param.ty, param.at, |lowering| match pointee(&param.ty) {
+            Some((pointee, at_least)) => {
+                let crossing = lowering.pointer(pointee, &marks, params, param.at, place)?;
+                Ok((crossing, at_least || marks.nonnull))
+            }
+            None => Ok((lowering.scalar(&param.ty, &marks, param.at, place)?, false)),
+        })?;
+        Ok(Value { name: param.name.clone(), crossing, nonnull })
+    }
+
+    fn result(&mut self, function: &Function, at: usize, place: &Place) -> Result<Option<Value>, PrototypeError> {
+        let marks = Marks::collect(self, &function.annotations, place)?;
+        self.inside(&function.result, at, |lowering| {
+            let crossing = match function.result.resolve() {
+                Type::Void => {
+                    marks.none(lowering, place, "void")?;
+                    return Ok(None);
+                }
+                Type::Array { .. } | Type::Function(_) => {
+                    return Err(lowering.meaning(at, place, "a function cannot return an array or a function"));
+                }
+                Type::Pointer(pointee) => {
+                    marks.only_one(lowering, place)?;
+                    lowering.pointer(pointee, &marks, &[], at, place)?
+                }
+                ty => lowering.scalar(ty, &marks, at, place)?,
+            };
+            Ok(Some(Value { name: None, crossing, nonnull: marks.nonnull }))
+        })
+    }
+
+    /// A value that is not a pointer.
+    fn scalar(&mut self, ty: &Type, marks: &Marks<'_>, at: usize, place: &Place) -> Result<Crossing, PrototypeError> {
+        match ty.resolve() {
+            Type::Scalar(scalar) => {
+                marks.none(self, place, scalar)?;
+                Ok(Crossing::Scalar(*scalar))
+            }
+            Type::Wide(name) => Err(self.unsupported(at, place, *name)),
+            Type::Record { keyword, tag } => Err(self.unsupported(at, place, format!("`{keyword} {tag}` by value"))),
+            Type::Unknown(name) => Err(self.unknown(name, at, place)),
+            _ => Err(self.meaning(at, place, "`void` is not the type of a value")),
+        }
+    }
+
+    fn unknown(&self, name: &str, at: usize, place: &Place) -> PrototypeError {
+        if matches!(name, "va_list" | "__builtin_va_list" | "__gnuc_va_list") {
+            return self.unsupported(at, place, format!("`{name}`"));
+        }
+        self.meaning(at, place, format!("`{name}` is not a known type; define the name, or use a type of C's"))
+    }
+
+    /// A value that is a pointer.
+    fn pointer(
+        &mut self,
+        pointee: &Type,
+        marks: &Marks<'_>,
+        params: &[Declaration],
+        at: usize,
+        place: &Place,
+    ) -> Result<Crossing, PrototypeError> {
+        if let Type::Function(function) = pointee.resolve() {
+            let scope = marks.scope_only(self, place)?;
+            let signature = self.inside(pointee, at, |lowering| lowering.function(function, at, place))?;
+            return Ok(Crossing::Function { signature: Box::new(signature), scope });
+        }
+        let pointee = self.ctype(pointee, at, place)?;
+        if let Some(crossing) = marks.crossing(self, &pointee, params, place)? {
+            return Ok(crossing);
+        }
+        if let Some(ty) = pointee.differing() {
+            let message = format!(
+                "memory that holds `{ty}` is not alike in C (8 bytes) and in a wasm32 app (4 bytes); \
+                 say how it crosses, with `[in: n]`, `[out: n]`, `[str: n]`, `[handle: n]`, or pass it untouched as `void *`"
+            );
+            return Err(self.meaning(at, place, message));
+        }
+        let pointee_size = pointee.native_size().unwrap_or(1).max(1);
+        Ok(Crossing::Pointer { pointee, pointee_size })
+    }
+
+    fn ctype(&mut self, ty: &Type, at: usize, place: &Place) -> Result<CType, PrototypeError> {
+        self.inside(ty, at, |lowering| {
+            Ok(match ty.resolve() {
+                Type::Void => CType::Void,
+                Type::Scalar(scalar) => CType::Scalar(*scalar),
+                Type::Wide(name) => return Err(lowering.unsupported(at, place, format!("a pointer to {name}"))),
+                Type::Record { tag, .. } => CType::Opaque(tag.clone()),
+                Type::Unknown(name) => CType::Opaque(name.clone()),
+                Type::Pointer(pointee) => CType::Pointer(Box::new(lowering.ctype(pointee, at, place)?)),
+                Type::Function(function) => CType::Function(Box::new(lowering.function(function, at, place)?)),
+                Type::Array { element, len, .. } => {
+                    let element = lowering.ctype(element, at, place)?;
+                    let len = len.as_ref().and_then(|len| len.constant()).and_then(|len| u32::try_from(len).ok());
+                    let array = len.map(|len| CType::Array(Box::new(element), len));
+                    let sized = array.filter(|array| array.native_size().is_some());
+                    let message = "the array's length is not a constant, its elements have no known size, or it is 4 GiB or larger";
+                    sized.ok_or_else(|| lowering.meaning(at, place, message))?
+                }
+                Type::Typedef(_) => unreachable!("`resolve` does not stop at a name"),
+            })
+        })
+    }
+}
+
+impl Marks<'_> {
+    /// The scope of a function pointer, which takes no annotation but that and `nonnull`.
+    fn scope_only(&self, lowering: &Lowering<'_>, place: &Place) -> Result<Scope, PrototypeError> {
+        match self.what {
+            Some(what) => {
+                let message = format!("`[{}]` does not go with a function pointer", what.kind.word());
+                Err(lowering.meaning(what.at, place, message))
+            }
+            None => Ok(self.scope.clone().map(|(scope, _)| scope).unwrap_or_default()),
+        }
+    }
+}

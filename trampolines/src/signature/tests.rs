@@ -1,0 +1,389 @@
+//! Prototypes and what they mean.
+
+use super::*;
+
+/// The prototype's canonical text and wasm type; also that the canonical text means the same.
+fn canonical(text: &str) -> String {
+    let signature = Signature::parse(text).unwrap_or_else(|error| panic!("{error}"));
+    let canonical = signature.to_string();
+    let again = Signature::parse(&canonical).unwrap_or_else(|error| panic!("{text}\nprints as\n{error}"));
+    assert_eq!(again, signature, "{text} prints as {canonical}");
+    format!("{canonical} = {}", signature.wasm_type())
+}
+
+#[track_caller]
+fn check(text: &str, expected: &str) {
+    assert_eq!(canonical(text), expected, "{text}");
+}
+
+/// The first line of the error, and the line and column.
+#[track_caller]
+fn check_error(text: &str, place: (usize, usize), expected: &str) {
+    let error = Signature::parse(text).expect_err(text);
+    assert_eq!(((error.line, error.column), error.problem.to_string()), (place, expected.to_owned()), "{text}");
+}
+
+#[test]
+fn integers_in_every_spelling() {
+    for (spelling, expected) in [
+        ("char", "char = (i32) -> ()"),
+        ("signed char", "char = (i32) -> ()"),
+        ("char signed", "char = (i32) -> ()"),
+        ("unsigned char", "unsigned char = (i32) -> ()"),
+        ("short int", "short = (i32) -> ()"),
+        ("int unsigned short", "unsigned short = (i32) -> ()"),
+        ("int", "int = (i32) -> ()"),
+        ("signed", "int = (i32) -> ()"),
+        ("unsigned", "unsigned int = (i32) -> ()"),
+        ("long", "long = (i32) -> ()"),
+        ("long unsigned", "unsigned long = (i32) -> ()"),
+        ("int long long signed", "long long = (i64) -> ()"),
+        ("unsigned long long int", "unsigned long long = (i64) -> ()"),
+        ("long unsigned int long", "unsigned long long = (i64) -> ()"),
+        ("_Bool", "_Bool = (i32) -> ()"),
+        ("bool", "_Bool = (i32) -> ()"),
+        ("enum colour", "int = (i32) -> ()"),
+        ("float", "float = (f32) -> ()"),
+        ("double", "double = (f64) -> ()"),
+        ("size_t", "unsigned long = (i32) -> ()"),
+        ("intptr_t", "long = (i32) -> ()"),
+        ("uint8_t", "unsigned char = (i32) -> ()"),
+        ("int64_t", "long long = (i64) -> ()"),
+        ("time_t", "long long = (i64) -> ()"),
+        ("wchar_t", "int = (i32) -> ()"),
+        ("const volatile int", "int = (i32) -> ()"),
+        ("int const", "int = (i32) -> ()"),
+    ] {
+        let (ty, wasm) = expected.split_once(" = ").unwrap();
+        check(&format!("void f({spelling} x)"), &format!("void ({ty}) = {wasm}"));
+        check(&format!("void f({spelling})"), &format!("void ({ty}) = {wasm}"));
+    }
+}
+
+#[test]
+fn the_forms_of_a_prototype() {
+    let plain = "int (int, int) = (i32, i32) -> i32";
+    for text in [
+        "int add(int a, int b)",
+        "int add(int, int);",
+        "int(int, int)",
+        "int (*)(int, int)",
+        "int (*add)(int a, int b);",
+        "int (add)(int, int)",
+        "typedef int (*add_fn)(int, int);",
+        "extern int add(int a, /* the other */ int b); // as in the header",
+        "static inline int add(const int a, register int b)",
+        "extern __attribute__((visibility(\"default\"))) int add(int a, int b)",
+        "int add(int a, int b) __attribute__((const, nonnull(1, 2)));",
+        "int\nadd(\n\tint a,\n\tint b)",
+    ] {
+        check(text, plain);
+    }
+    check("void f()", "void (void) = () -> ()");
+    check("void f(void)", "void (void) = () -> ()");
+}
+
+#[test]
+fn pointers() {
+    check("int c(const void *a, const void *b)", "int (void *, void *) = (i32, i32) -> i32");
+    check("void f(struct point *p, sqlite3 *db)", "void (point *, sqlite3 *) = (i32, i32) -> ()");
+    check("double *f(const char *const restrict s)", "double *(char *) = (i32) -> i32");
+    check("void f(int a[], int b[8], int c[const 8])", "void (int *, int *, int *) = (i32, i32, i32) -> ()");
+    check("void f(int a[static 8])", "void (int (*[nonnull])[8]) = (i32) -> ()");
+    check("void f(double m[][4])", "void (double (*)[4]) = (i32) -> ()");
+    check("void f(int n, int a[static n])", "void (int, int *) = (i32, i32) -> ()");
+    check("void f(int n, int a[n], int b[*])", "void (int, int *, int *) = (i32, i32, i32) -> ()");
+    check("void *f(void) [nonnull]", "void *(void) [nonnull] = () -> i32");
+}
+
+#[test]
+fn what_a_pointer_needs_to_have_behind_it() {
+    let size = |text: &str| match &Signature::parse(text).unwrap().params[0].crossing {
+        Crossing::Pointer { pointee_size, .. } => *pointee_size,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(size("void f(void *p)"), 1);
+    assert_eq!(size("void f(struct unknown *p)"), 1);
+    assert_eq!(size("void f(char p[100])"), 1);
+    assert_eq!(size("void f(double *p)"), 8);
+    assert_eq!(size("void f(short p[][10])"), 20);
+    assert_eq!(size("void f(int p[static 3])"), 12);
+    assert_eq!(size("void f(int (*p)[0])"), 1);
+}
+
+#[test]
+fn function_pointers() {
+    check(
+        "void qsort(void *base[inout: nmemb * size], size_t nmemb, size_t size, int (*compar)(const void *, const void *))",
+        "void (void *[inout: a2 * a3], unsigned long a2, unsigned long a3, int (*)(void *, void *)) = (i32, i32, i32, i32) -> ()",
+    );
+    check("void f(int cb(int))", "void (int (*)(int)) = (i32) -> ()");
+    check("void f(int (*)(void *, int (*)(int)))", "void (int (*)(void *, int (*)(int))) = (i32) -> ()");
+    check("void f(int (*cb[scope: call])(int))", "void (int (*[scope: call])(int)) = (i32) -> ()");
+    check(
+        "void f(void (*cb[scope: until remove_cb, nonnull])(void))",
+        "void (void (*[scope: until remove_cb, nonnull])(void)) = (i32) -> ()",
+    );
+    check("void (*signal(int sig, void (*func)(int)))(int)", "void (*(int, void (*)(int)))(int) = (i32, i32) -> i32");
+    check("char *(*get(int))(double) [str]", "char *(*(int))(double) [str] = (i32) -> i32");
+}
+
+#[test]
+fn annotations() {
+    check(
+        "int sqlite3_exec(sqlite3 *db[handle], const char *sql[str], \
+         int (*cb)(void *arg[user], int n, char **vals[str: n], char **names[str: n]), void *arg[user], char **err[out])",
+        "int (sqlite3 *[handle], char *[str], int (*)(void *[user], int a2, char **[str: a2], char **[str: a2]), \
+         void *[user], char **[out: 1]) = (i32, i32, i32, i32, i32) -> i32",
+    );
+    check(
+        "void f(sqlite3_context *c[handle], int argc, sqlite3_value **argv[handle: argc])",
+        "void (sqlite3_context *[handle], int a2, sqlite3_value **[handle: a2]) = (i32, i32, i32) -> ()",
+    );
+    check("const char *f(int) [str]", "char *(int) [str] = (i32) -> i32");
+    check("const char *f(int) [str][nonnull]", "char *(int) [str, nonnull] = (i32) -> i32");
+    check("FILE *f(void) [handle]", "FILE *(void) [handle] = () -> i32");
+    check("void f(void *[user])", "void (void *[user]) = (i32) -> ()");
+    check("void f(int *a[in: n, nonnull], int n)", "void (int *[in: a2, nonnull], int a2) = (i32, i32) -> ()");
+    check(
+        "void f(int *a[out: *n], size_t *n[inout: 1])",
+        "void (int *[out: *a2], unsigned long *a2[inout: 1]) = (i32, i32) -> ()",
+    );
+    check("void f(void *user, int in)", "void (void *, int) = (i32, i32) -> ()");
+}
+
+#[test]
+fn expressions_keep_their_shape() {
+    let count = |expr: &str| {
+        let text = canonical(&format!("void f(char *p[in: {expr}], int a, int b, int *c)"));
+        text.split_once(": ").unwrap().1.split_once(']').unwrap().0.to_owned()
+    };
+    assert_eq!(count("a + b * 0x10"), "a2 + a3 * 16");
+    assert_eq!(count("(a + b) * 2"), "(a2 + a3) * 2");
+    assert_eq!(count("a - (b - 1)"), "a2 - (a3 - 1)");
+    assert_eq!(count("a - b - 1"), "a2 - a3 - 1");
+    assert_eq!(count("((a) * (b)) * *c"), "a2 * a3 * *a4");
+    assert_eq!(count("a * (b * *c)"), "a2 * (a3 * *a4)");
+}
+
+#[test]
+fn two_spellings_of_one_signature_are_equal_and_hash_alike() {
+    use std::collections::HashSet;
+    let spellings = [
+        "int compare(const void *a, const void *b)",
+        "signed int (*)(void *, void *restrict)",
+        "enum order (void *x, const volatile void *y);",
+    ];
+    let set: HashSet<Signature> = spellings.iter().map(|text| text.parse().unwrap()).collect();
+    assert_eq!(set.len(), 1);
+    let differing = [
+        "int (void *, char *)",
+        "unsigned (void *, void *)",
+        "int (void *, void *[nonnull])",
+        "int (void *, void *[user])",
+    ];
+    for text in differing {
+        assert!(!set.contains(&text.parse::<Signature>().unwrap()), "{text}");
+    }
+}
+
+#[test]
+fn names_are_kept() {
+    let signature = Signature::parse("int compare(const void *a, const void *)").unwrap();
+    assert_eq!(signature.name.as_deref(), Some("compare"));
+    assert_eq!(signature.params[0].name.as_deref(), Some("a"));
+    assert_eq!(signature.params[1].name, None);
+}
+
+#[test]
+fn slots_are_needed_where_a_value_takes_more_than_a_check() {
+    let needs = |text: &str| {
+        let signature = Signature::parse(text).unwrap();
+        [ShapeKind::Callback, ShapeKind::Thunk].map(|kind| signature.needs_slots(kind))
+    };
+    assert_eq!(needs("double f(int, void *, void *[user], long)"), [false, false]);
+    assert_eq!(needs("void f(const char *[str])"), [true, true]);
+    assert_eq!(needs("void f(int (*)(int))"), [true, false]);
+    assert_eq!(needs("void (*f(int))(int)"), [true, true]);
+    assert_eq!(needs("FILE *f(void) [handle]"), [true, true]);
+}
+
+#[test]
+fn syntax_errors_point_at_the_place() {
+    check_error("", (1, 1), "expected a type, found the end");
+    check_error("int f(int a;", (1, 12), "expected `,` or `)` after a parameter, found `;`");
+    check_error("int f(int a", (1, 12), "expected `,` or `)` after a parameter, found the end");
+    check_error("int f(int a, )", (1, 14), "expected another parameter, found `)`");
+    check_error("int f(int)\n  int", (2, 3), "expected the end of the prototype, found `int`");
+    check_error(
+        "int f(void *p[in: ])",
+        (1, 19),
+        "expected a number, a parameter's name, `*` and a parameter's name, or `(`, found `]`",
+    );
+    check_error("int f(void *p[user, 3])", (1, 21), "expected an annotation, found the number 3");
+    check_error("int f(void *p[user str])", (1, 20), "expected `,` or `]` after an annotation, found `str`");
+    check_error(
+        "int f(int (*cb[scope: always])(int))",
+        (1, 23),
+        "expected `call`, `once`, `forever` or `until` and a function's name, found `always`",
+    );
+    check_error(
+        "int f(struct { int x; } *p)",
+        (1, 14),
+        "expected a C prototype with annotations in square brackets, found `{`",
+    );
+    check_error(
+        "int f(int x) # note",
+        (1, 14),
+        "expected a C prototype with annotations in square brackets, found `#`",
+    );
+}
+
+#[test]
+fn errors_of_meaning_point_at_the_place() {
+    check_error("int x", (1, 1), "`x` is not a function; expected its parameters in parentheses");
+    check_error(
+        "SQLITE_API int f(int)",
+        (1, 1),
+        "`SQLITE_API` is not a known type or word of C; leave macros out of the prototype",
+    );
+    check_error("int f(short long x)", (1, 7), "these words do not make a C type together");
+    check_error("int f(unsigned double x)", (1, 7), "these words do not make a C type together");
+    check_error(
+        "int f(point p)",
+        (1, 7),
+        "parameter 1, `p`: `point` is not a known type; define the name, or use a type of C's",
+    );
+    check_error("int f(int, void v)", (1, 12), "parameter 2, `v`: `void` is not the type of a value");
+    check_error("int f(int x[user])", (1, 13), "parameter 1, `x`: `[user]` is for pointers, and this is `int`");
+    check_error("void f(int) [str]", (1, 14), "the result: `[str]` is for pointers, and this is `void`");
+    check_error(
+        "int f[user](int)",
+        (1, 7),
+        "`[user]` is not about the function itself; an annotation of the result stands after the parameters",
+    );
+    check_error(
+        "int f(int *s[str])",
+        (1, 14),
+        "parameter 1, `s`: `[str]` needs a `char *`, and this is a pointer to `int`",
+    );
+    check_error(
+        "int f(char *s[str: 2])",
+        (1, 15),
+        "parameter 1, `s`: `[str]` needs a `char **`, and this is a pointer to `char`",
+    );
+    check_error("int f(void *p[scope: call])", (1, 15), "parameter 1, `p`: `[scope]` is for function pointers");
+    check_error(
+        "int f(int (*p[user])(int))",
+        (1, 15),
+        "parameter 1, `p`: `[user]` does not go with a function pointer",
+    );
+    check_error("int f(void *p[user, user])", (1, 21), "parameter 1, `p`: `user` is said twice");
+    check_error(
+        "int f(void *p[in: m], int n)",
+        (1, 19),
+        "parameter 1, `p`: no parameter is called `m` (the parameters: p, n)",
+    );
+    check_error("int f(void *p[in: n], double n)", (1, 19), "parameter 1, `p`: `n` is not an integer");
+    check_error("int f(void *p[in: *n], int n)", (1, 19), "parameter 1, `p`: `n` is not a pointer to an integer");
+    check_error(
+        "int f(struct s *p[in: 2])",
+        (1, 19),
+        "parameter 1, `p`: `[in]` needs `void *`, with a count of bytes, or a pointer to something of a known size, and this is a pointer to `s`",
+    );
+    check_error("int f(int a[usr])", (1, 13), "parameter 1, `a`: no parameter is called `usr` (the parameters: a)");
+    check_error(
+        "int f(int (*cb)(int, point p))",
+        (1, 22),
+        "parameter 2, `p` of parameter 1, `cb`: `point` is not a known type; define the name, or use a type of C's",
+    );
+}
+
+#[test]
+fn memory_that_the_two_sides_lay_out_differently_does_not_pass_by_luck() {
+    for (text, ty) in
+        [("int f(size_t *n)", "unsigned long"), ("int f(char **v)", "char *"), ("int f(long v[4][4])", "long")]
+    {
+        let error = Signature::parse(text).unwrap_err().to_string();
+        let start = format!("memory that holds `{ty}` is not alike in C (8 bytes) and in a wasm32 app (4 bytes)");
+        assert!(error.contains(&start), "{error}");
+    }
+    check("int f(size_t *n[out])", "int (unsigned long *[out: 1]) = (i32) -> i32");
+}
+
+#[test]
+fn what_cannot_cross_yet_is_refused_by_name() {
+    check_error("int f(struct point p)", (1, 7), "parameter 1, `p`: `struct point` by value is not supported yet");
+    check_error("union u f(void)", (1, 1), "the result: `union u` by value is not supported yet");
+    check_error(
+        "int printf(const char *, ...)",
+        (1, 26),
+        "the function: a variadic function (`...`) is not supported yet",
+    );
+    check_error(
+        "int f(int (*cb)(int, ...))",
+        (1, 22),
+        "parameter 1, `cb`: a variadic function (`...`) is not supported yet",
+    );
+    check_error("long double f(int)", (1, 1), "the result: `long double` is not supported yet");
+    check_error("int f(unsigned __int128 x)", (1, 7), "parameter 1, `x`: `__int128` is not supported yet");
+    check_error("int f(float _Complex)", (1, 7), "parameter 1: `float _Complex` is not supported yet");
+    check_error("int f(va_list ap)", (1, 7), "parameter 1, `ap`: `va_list` is not supported yet");
+    check_error(
+        "int f(sqlite3 **db[out, handle])",
+        (1, 25),
+        "parameter 1, `db`: `out` together with `handle` is not supported yet",
+    );
+    check_error("int *f(int n) [out: n]", (1, 16), "the result: `out` with a count on a result is not supported yet");
+}
+
+#[test]
+fn an_error_shows_the_line_and_a_caret() {
+    let error = Signature::parse("int f(int a,\n      int b;\n      int c)").unwrap_err();
+    assert_eq!(error.to_string(), "expected `,` or `)` after a parameter, found `;`\n        int b;\n             ^");
+}
+
+#[test]
+fn names_of_the_host() {
+    let mut names = TypeNames::new();
+    names.define("lv_coord_t", "int16_t").unwrap();
+    names.define("lv_event_cb_t", "void (*)(lv_event_t *e[handle], lv_coord_t)").unwrap();
+    names.define("word", "unsigned").unwrap();
+    names.define("row", "word[4]").unwrap();
+    let parse = |text: &str| Signature::parse_with(text, &names);
+    let expected =
+        Signature::parse("void (unsigned (*)[4], void (*[scope: call])(lv_event_t *[handle], short))").unwrap();
+    assert_eq!(parse("void add(row *r, lv_event_cb_t cb[scope: call])").unwrap(), expected);
+    assert_eq!(parse("int f(row r)").unwrap(), Signature::parse("int (unsigned *)").unwrap());
+    assert!(names.define("int", "long").is_err());
+    assert!(names.define("2x", "long").is_err());
+    assert!(names.define("x", "long x").is_err());
+    assert!(names.define("x", "char *[str]").is_err());
+    assert!(names.define("x", "int (*)(point)").is_err());
+}
+
+#[test]
+fn errors_behind_a_name_of_the_host_stand_where_the_name_does() {
+    let mut names = TypeNames::new();
+    names.define("vec", "struct vec_with_a_long_name_to_be_far_to_the_right").unwrap();
+    let error = Signature::parse_with("int f(int, vec v)", &names).unwrap_err();
+    assert_eq!(error.column, 12);
+}
+
+#[test]
+fn names_that_stand_for_ever_more_end_in_an_error() {
+    let mut names = TypeNames::new();
+    names.define("t0", "int (*)(int)").unwrap();
+    let failed = (1..100).find(|i| {
+        let before = i - 1;
+        names.define(&format!("t{i}"), &format!("int (*)(t{before}, t{before})")).is_err()
+    });
+    assert!(failed.is_some(), "a hundred doublings are refused");
+    let mut names = TypeNames::new();
+    names.define("t0", "int").unwrap();
+    for i in 1..1000 {
+        names.define(&format!("t{i}"), &format!("t{} *", i - 1)).unwrap();
+    }
+    let error = Signature::parse_with("int f(t999 x[user])", &names).unwrap_err();
+    assert!(error.to_string().contains("nested more than"), "{error}");
+}
