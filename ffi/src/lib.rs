@@ -1,1 +1,22 @@
-//! placeholder
+#![doc = include_str!("manual.md")]
+//!
+//! # In this crate
+//!
+//! Functions here are thin: they check pointers, call the runtime, and turn its result into what C can use. The header is
+//! made of this crate's documentation by a test (`tests/header.rs`): what is said here is the C manual.
+#![allow(non_camel_case_types, reason = "the types' names are C's")]
+
+mod boundary;
+mod engine;
+mod error;
+mod instance;
+mod linker;
+mod module;
+mod value;
+
+pub use engine::*;
+pub use error::*;
+pub use instance::*;
+pub use linker::*;
+pub use module::*;
+pub use value::*;

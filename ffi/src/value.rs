@@ -1,0 +1,95 @@
+//! Values and function pointers.
+
+use crate::boundary::invalid;
+use std::ffi::c_void;
+use wasmbridge_runtime::Value;
+
+/// A C function pointer of any type. Cast it to the type it has before calling it.
+pub type wb_fn = Option<unsafe extern "C" fn()>;
+
+/// The type of a value: one of WB_I32, WB_I64, WB_F32, WB_F64, WB_EXTERNREF.
+pub type wb_valkind = u32;
+
+/// 32-bit integer: `of.i32`
+pub const WB_I32: wb_valkind = 0;
+/// 64-bit integer: `of.i64`
+pub const WB_I64: wb_valkind = 1;
+/// 32-bit float: `of.f32`
+pub const WB_F32: wb_valkind = 2;
+/// 64-bit float: `of.f64`
+pub const WB_F64: wb_valkind = 3;
+/// A value of the host's that the app can only hand back, or NULL: `of.ref`
+pub const WB_EXTERNREF: wb_valkind = 4;
+
+/// A WebAssembly value's bits: which member holds it is said by `wb_val.kind`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union wb_val_of {
+    /// of WB_I32
+    pub i32: i32,
+    /// of WB_I64
+    pub i64: i64,
+    /// of WB_F32
+    pub f32: f32,
+    /// of WB_F64
+    pub f64: f64,
+    /// of WB_EXTERNREF
+    pub r#ref: *mut c_void,
+}
+
+/// A WebAssembly value. `wb_i32(17)` and its like, at the end of this header, make one.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wb_val {
+    /// Its type.
+    pub kind: wb_valkind,
+    /// Its bits.
+    pub of: wb_val_of,
+}
+
+impl wb_val {
+    /// The value, if its kind is known.
+    pub(crate) fn read(&self, number: usize) -> crate::boundary::Result<Value> {
+        // SAFETY: every member of the union may hold any bits, and C has set the member that `kind` names.
+        unsafe {
+            Ok(match self.kind {
+                WB_I32 => Value::I32(self.of.i32),
+                WB_I64 => Value::I64(self.of.i64),
+                WB_F32 => Value::F32(self.of.f32),
+                WB_F64 => Value::F64(self.of.f64),
+                WB_EXTERNREF => Value::ExternRef(self.of.r#ref as usize),
+                kind => return Err(invalid(format!("argument {number} is of kind {kind}, which does not exist"))),
+            })
+        }
+    }
+
+    /// A value for C, if it has a type that C can see.
+    pub(crate) fn of(value: Value, number: usize) -> crate::boundary::Result<wb_val> {
+        // All bits beyond the member's are zero, so that a whole value may be compared or printed.
+        let mut of = wb_val_of { i64: 0 };
+        let kind = match value {
+            Value::I32(v) => {
+                of.i32 = v;
+                WB_I32
+            }
+            Value::I64(v) => {
+                of.i64 = v;
+                WB_I64
+            }
+            Value::F32(v) => {
+                of.f32 = v;
+                WB_F32
+            }
+            Value::F64(v) => {
+                of.f64 = v;
+                WB_F64
+            }
+            Value::ExternRef(v) => {
+                of.r#ref = v as *mut c_void;
+                WB_EXTERNREF
+            }
+            other => return Err(invalid(format!("result {number} is {}, which C cannot take", other.ty()))),
+        };
+        Ok(wb_val { kind, of })
+    }
+}
