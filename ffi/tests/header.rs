@@ -26,7 +26,7 @@ fn generate() -> String {
         after_includes: Some(format!(
             "\n/* The version that this header is of; wb_version() is that of the library. */\n#define WB_VERSION \"{version}\""
         )),
-        trailer: Some(read("src/trailer.h").trim_end().to_owned()),
+        style: cbindgen::Style::Type,
         usize_is_size_t: true,
         line_length: 110,
         tab_width: 4,
@@ -39,7 +39,10 @@ fn generate() -> String {
     }
     let mut header = Vec::new();
     builder.generate().expect("the sources are what cbindgen takes").write(&mut header);
-    without_safety(&String::from_utf8(header).unwrap())
+    let header = with_tags(&without_safety(&String::from_utf8(header).unwrap()));
+    // Before the end of the include guard.
+    let end = header.rfind("\n#endif").expect("there is an include guard");
+    format!("{}\n{}{}", &header[..end], read("src/trailer.h"), &header[end..])
 }
 
 /// Leaves the sections `# Safety` out: they are Rust's words for what the manual at the top of the header says once for all functions.
@@ -62,6 +65,22 @@ fn without_safety(header: &str) -> String {
         }
     }
     kept.join("\n") + "\n"
+}
+
+/// Gives structures, unions and enumerations their names as tags, too, so that they can be declared without this header.
+fn with_tags(header: &str) -> String {
+    let mut lines: Vec<String> = header.lines().map(str::to_owned).collect();
+    let mut open = None;
+    for i in 0..lines.len() {
+        if lines[i].starts_with("typedef") && lines[i].ends_with(" {") {
+            open = Some(i);
+        } else if let Some(name) = lines[i].strip_prefix("} ").and_then(|rest| rest.strip_suffix(';')) {
+            let name = name.to_owned();
+            let open = open.take().expect("what ends has begun");
+            lines[open] = lines[open].replace('{', &format!("{name} {{"));
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 #[test]

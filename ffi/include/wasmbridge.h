@@ -1,0 +1,733 @@
+/*
+ * wasmbridge: compiles WebAssembly ahead of time, and lets C libraries that know nothing of it call an app's functions through
+ * ordinary C function pointers.
+ *
+ * A small program, complete but for its error handling:
+ *
+ *     #include <stdlib.h>
+ *     #include <wasmbridge.h>
+ *
+ *     int main(void) {
+ *         wb_engine *engine;
+ *         wb_module *module;
+ *         wb_linker *linker;
+ *         wb_instance *app;
+ *         wb_fn compare;
+ *         int numbers[] = {3, 1, 2}, *shared;
+ *         wb_val where;
+ *
+ *         wb_engine_new(NULL, &engine);
+ *         wb_module_open(engine, "app.wbm", &module);
+ *         wb_linker_new(engine, &linker);
+ *         wb_linker_define(linker, "env", "int abs(int)", (wb_fn)abs);
+ *         wb_linker_instantiate(linker, module, &app);
+ *
+ *         wb_callback(app, "int compare(const void *, const void *)", NULL, &compare);
+ *         wb_instance_call(app, "numbers", NULL, 0, &where, 1);
+ *         wb_native_ptr(app, (uint32_t)where.of.i32, sizeof numbers, (void **)&shared);
+ *         qsort(shared, 3, sizeof *shared, (int (*)(const void *, const void *))compare);
+ *
+ *         wb_instance_delete(app);
+ *         wb_linker_delete(linker);
+ *         wb_module_delete(module);
+ *         wb_engine_delete(engine);
+ *     }
+ *
+ * The life of the objects: an engine is what one host's modules share. A module is an app's compiled code. A linker holds what apps may
+ * import. An instance is one running copy of an app, with its own memory. They may be deleted in any order: what is still needed by
+ * another object lives on until that is deleted too.
+ *
+ * Ownership: what `_new`, `_open`, `_load`, `_compile`, `_instantiate` and `_take_error` give is the caller's, who ends it with the `_delete` of its
+ * type. `_delete` takes NULL and then does nothing. Everything else that is returned is borrowed: it lives as long as what it was asked
+ * of. What is passed in is only read during the call, unless the function says otherwise.
+ *
+ * Errors: every function that can fail returns NULL for success, or an error that is the caller's. On an error nothing has happened, and what
+ * the result would have been written to is as it was, unless the function says otherwise. NULL for a pointer that a function needs is an
+ * error of the kind WB_ERROR_INVALID_ARGUMENT, not a crash.
+ *
+ * Threads: engines, modules, linkers and errors may be used on any thread, by one at a time unless the function says otherwise. An instance
+ * belongs to the thread that made it, and so do its callbacks: on another thread a function that uses the instance is an error of the
+ * kind WB_ERROR_BUSY, and a callback returns its default value.
+ *
+ * Texts are UTF-8 and end with a zero byte.
+ *
+ * Prototypes are C, as in a library's header, with annotations in square brackets where C says too little:
+ *
+ *     void *p                  a pointer into the app's memory; NULL is 0
+ *     void *p[user]            the host's own value, of any bits: the app can only hand it back
+ *     T *p[handle]             an object that the app cannot look into, and gets a number for
+ *     const char *s[str]       text that ends with a zero byte; the app sees a copy of a native one
+ *     void *p[in: n * size]    so many bytes to read; `out` to write, `inout` for both. Numbers are those of other parameters
+ *     char **v[str: n]         an array of n texts; T **v[handle: n] of n objects
+ *     int (*f)(int)            a function: an index of the app's table outside, a function pointer inside, or the reverse
+ */
+
+#ifndef WASMBRIDGE_H
+#define WASMBRIDGE_H
+
+/* Made by `make header`: edit the Rust sources of ffi/ instead. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The version that this header is of; wb_version() is that of the library. */
+#define WB_VERSION "0.1.0"
+
+/**
+ * What sort of failure an error is.
+ */
+typedef enum wb_errorkind {
+    /**
+     * An argument is not what the function takes: NULL, out of range, of another type.
+     */
+    WB_ERROR_INVALID_ARGUMENT = 1,
+    /**
+     * The bytes are no artifact, a damaged one, or one for another version or machine.
+     */
+    WB_ERROR_ARTIFACT = 2,
+    /**
+     * A prototype could not be parsed, or is not supported.
+     */
+    WB_ERROR_PROTOTYPE = 3,
+    /**
+     * An import is not defined, or is defined with another type; or an export does not have the type that is asked for.
+     */
+    WB_ERROR_LINK = 4,
+    /**
+     * There is no export, table entry or callback of this name, index or address.
+     */
+    WB_ERROR_NOT_FOUND = 5,
+    /**
+     * The app was stopped: see `wb_error_trap_code`.
+     */
+    WB_ERROR_TRAP = 6,
+    /**
+     * A limit of the host or of wasmbridge: memory, address space, table entries, handles.
+     */
+    WB_ERROR_LIMIT = 7,
+    /**
+     * The operating system refused.
+     */
+    WB_ERROR_OS = 8,
+    /**
+     * The instance belongs to another thread, is running, or has an error that nobody has taken.
+     */
+    WB_ERROR_BUSY = 9,
+    /**
+     * The WebAssembly module is malformed, invalid, or uses what the compiler does not translate.
+     */
+    WB_ERROR_COMPILE = 10,
+    /**
+     * A bug in wasmbridge.
+     */
+    WB_ERROR_INTERNAL = 255,
+} wb_errorkind;
+
+/**
+ * How an app was stopped.
+ */
+typedef enum wb_trapcode {
+    /**
+     * The error is no trap.
+     */
+    WB_TRAP_NONE = 0,
+    /**
+     * `unreachable` was executed: in C, `abort` or `__builtin_trap`.
+     */
+    WB_TRAP_UNREACHABLE = 1,
+    /**
+     * A load, store or bulk operation outside of the app's memory.
+     */
+    WB_TRAP_MEMORY_OUT_OF_BOUNDS = 2,
+    /**
+     * An access outside of a table.
+     */
+    WB_TRAP_TABLE_OUT_OF_BOUNDS = 3,
+    /**
+     * A call through an index that the table does not have.
+     */
+    WB_TRAP_UNDEFINED_ELEMENT = 4,
+    /**
+     * A call through a null reference: in C, a null function pointer.
+     */
+    WB_TRAP_UNINITIALIZED_ELEMENT = 5,
+    /**
+     * A call through a function pointer of another type.
+     */
+    WB_TRAP_INDIRECT_CALL_TYPE_MISMATCH = 6,
+    /**
+     * Division of the smallest integer by -1, or a float too large for the integer it is converted to.
+     */
+    WB_TRAP_INTEGER_OVERFLOW = 7,
+    /**
+     * Division of an integer by zero.
+     */
+    WB_TRAP_INTEGER_DIVIDE_BY_ZERO = 8,
+    /**
+     * NaN converted to an integer.
+     */
+    WB_TRAP_INVALID_CONVERSION = 9,
+    /**
+     * The native stack of the thread is used up.
+     */
+    WB_TRAP_STACK_OVERFLOW = 10,
+    /**
+     * An atomic access at an address that is not a multiple of its size.
+     */
+    WB_TRAP_UNALIGNED_ATOMIC = 11,
+    /**
+     * A null reference where one that is not null is needed.
+     */
+    WB_TRAP_NULL_REFERENCE = 12,
+    /**
+     * A cast to a type that the reference does not have.
+     */
+    WB_TRAP_CAST_FAILURE = 13,
+    /**
+     * An access outside of a garbage-collected array.
+     */
+    WB_TRAP_ARRAY_OUT_OF_BOUNDS = 14,
+    /**
+     * The garbage-collected heap is full.
+     */
+    WB_TRAP_ALLOCATION_TOO_LARGE = 15,
+    /**
+     * An atomic wait on a memory that is not shared.
+     */
+    WB_TRAP_WAIT_ON_UNSHARED_MEMORY = 16,
+    /**
+     * An exception that nobody caught.
+     */
+    WB_TRAP_UNCAUGHT_EXCEPTION = 17,
+    /**
+     * A value was refused at the boundary to C: the message says which and why.
+     */
+    WB_TRAP_CROSSING = 18,
+    /**
+     * A callback of the app failed while a C library, called by the app, was running: the message says how.
+     */
+    WB_TRAP_CALLBACK_FAILED = 19,
+} wb_trapcode;
+
+/**
+ * What a frame of a backtrace is.
+ */
+typedef enum wb_framekind {
+    /**
+     * A function of the app.
+     */
+    WB_FRAME_WASM = 0,
+    /**
+     * A C function that the app called.
+     */
+    WB_FRAME_NATIVE = 1,
+    /**
+     * The callback through which C entered the app.
+     */
+    WB_FRAME_CALLBACK = 2,
+} wb_framekind;
+
+/**
+ * An engine: what the modules and instances of one host share. Usually a program has one.
+ *
+ * It may be used on any thread, and on several at once.
+ */
+typedef struct wb_engine wb_engine;
+
+/**
+ * An error. Its texts and its backtrace live as long as it does.
+ *
+ * It may be used on any thread, and on several at once.
+ */
+typedef struct wb_error wb_error;
+
+/**
+ * An instance: one running copy of an app.
+ *
+ * It belongs to the thread that made it (see `wb_instance_attach`), and is used on that thread only.
+ */
+typedef struct wb_instance wb_instance;
+
+/**
+ * A linker: what apps may import. What an app imports and the linker does not have is an error when the app is instantiated.
+ *
+ * It may be used on any thread, by one at a time.
+ */
+typedef struct wb_linker wb_linker;
+
+/**
+ * A module: an app's compiled code, mapped into the process. It is never changed, and all its instances share it.
+ *
+ * It may be used on any thread, and on several at once.
+ */
+typedef struct wb_module wb_module;
+
+/**
+ * A frame of a backtrace.
+ */
+typedef struct wb_frame {
+    /**
+     * What it is.
+     */
+    wb_framekind kind;
+    /**
+     * Index of the function in the module; of a frame that is not of the app, UINT32_MAX.
+     */
+    uint32_t function;
+    /**
+     * Offset of the instruction in the module's .wasm file, in bytes; UINT32_MAX if it is not known.
+     */
+    uint32_t wasm_offset;
+    /**
+     * Name of the function, never NULL; of a function of the app without a name, `wasm-function[N]`. It lives as long as the error.
+     */
+    const char *name;
+    /**
+     * Name of the frame's module, NULL if it has none. It lives as long as the error.
+     */
+    const char *module;
+} wb_frame;
+
+/**
+ * Settings of an engine. Set all of it to zero first (`wb_config config = {0};`): zero is each setting's default, and a later
+ * version may have more of them.
+ */
+typedef struct wb_config {
+    /**
+     * Bytes at the end of each native stack that wasm code leaves to the C functions it calls: a wasm function that would reach into
+     * them traps with WB_TRAP_STACK_OVERFLOW. At most a quarter of a stack is reserved. 0 is the default, 256 KiB.
+     */
+    size_t stack_reserve;
+} wb_config;
+
+/**
+ * A C function pointer of any type. Cast it to the type it has before calling it.
+ */
+typedef void (*wb_fn)(void);
+
+/**
+ * The type of a value: one of WB_I32, WB_I64, WB_F32, WB_F64, WB_EXTERNREF.
+ */
+typedef uint32_t wb_valkind;
+
+/**
+ * A WebAssembly value's bits: which member holds it is said by `wb_val.kind`.
+ */
+typedef union wb_val_of {
+    /**
+     * of WB_I32
+     */
+    int32_t i32;
+    /**
+     * of WB_I64
+     */
+    int64_t i64;
+    /**
+     * of WB_F32
+     */
+    float f32;
+    /**
+     * of WB_F64
+     */
+    double f64;
+    /**
+     * of WB_EXTERNREF
+     */
+    void *ref;
+} wb_val_of;
+
+/**
+ * A WebAssembly value. `wb_i32(17)` and its like, at the end of this header, make one.
+ */
+typedef struct wb_val {
+    /**
+     * Its type.
+     */
+    wb_valkind kind;
+    /**
+     * Its bits.
+     */
+    wb_val_of of;
+} wb_val;
+
+/**
+ * Settings of a callback. Set all of it to zero first (`wb_callback_options options = {0};`): zero is each setting's default, and a later
+ * version may have more of them.
+ *
+ * A callback answers with its default value when it cannot run the app's function to its end: because the app trapped, is gone, has an error
+ * that nobody has taken, or belongs to another thread. At most one of the two defaults may be set.
+ */
+typedef struct wb_callback_options {
+    /**
+     * The default value of a result that is an integer or a pointer.
+     */
+    int64_t default_int;
+    /**
+     * The default value of a result that is `float` or `double`.
+     */
+    double default_float;
+} wb_callback_options;
+
+/**
+ * 32-bit integer: `of.i32`
+ */
+#define WB_I32 0
+
+/**
+ * 64-bit integer: `of.i64`
+ */
+#define WB_I64 1
+
+/**
+ * 32-bit float: `of.f32`
+ */
+#define WB_F32 2
+
+/**
+ * 64-bit float: `of.f64`
+ */
+#define WB_F64 3
+
+/**
+ * A value of the host's that the app can only hand back, or NULL: `of.ref`
+ */
+#define WB_EXTERNREF 4
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * What sort of failure an error is. NULL is WB_ERROR_INVALID_ARGUMENT.
+ */
+wb_errorkind wb_error_kind(const wb_error *error);
+
+/**
+ * What was found, what was expected, what to do; without the backtrace, and without a newline at the end. It lives as long as the
+ * error. NULL is an empty text.
+ */
+const char *wb_error_message(const wb_error *error);
+
+/**
+ * How the app was stopped; WB_TRAP_NONE if the error is of another kind than WB_ERROR_TRAP, or NULL.
+ */
+wb_trapcode wb_error_trap_code(const wb_error *error);
+
+/**
+ * A trap's backtrace for people, innermost frame first, each on a line of its own that ends with a newline. It lives as
+ * long as the error. Empty if there is none, and for NULL.
+ */
+const char *wb_error_backtrace(const wb_error *error);
+
+/**
+ * How many frames a trap's backtrace has; 0 if there is none, and for NULL.
+ */
+size_t wb_error_frame_count(const wb_error *error);
+
+/**
+ * Writes a frame of a trap's backtrace to `frame`.
+ *
+ * `index` counts from 0, the innermost frame; `wb_error_frame_count` says how many there are. The frame's texts live as long as
+ * `error`.
+ */
+wb_error *wb_error_frame(const wb_error *error,
+                         size_t index,
+                         wb_frame *frame);
+
+/**
+ * Ends an error. NULL does nothing.
+ */
+void wb_error_delete(wb_error *error);
+
+/**
+ * wasmbridge's version, such as "0.1.0". It lives for ever.
+ */
+const char *wb_version(void);
+
+/**
+ * Makes an engine.
+ *
+ * The first one in a process installs a handler for SIGSEGV, SIGBUS, SIGILL and SIGFPE, for good. Signals that wasm code did not
+ * raise go on to the handlers that were there before. A host that installs handlers of its own does it before, or hands on what is
+ * not its own.
+ *
+ * `config` may be NULL, for the defaults; it is only read. `*engine` is the caller's, who ends it with `wb_engine_delete`. Any thread.
+ */
+wb_error *wb_engine_new(const wb_config *config,
+                        wb_engine **engine);
+
+/**
+ * Ends an engine, once its modules, linkers and instances are ended too: the order does not matter. NULL does nothing.
+ */
+void wb_engine_delete(wb_engine *engine);
+
+/**
+ * Loads the artifact in a file, as `wasmbridge compile` makes it, by mapping the file.
+ *
+ * The file may be removed or replaced by another of the same name while the module lives, but not written to. `*module` is the
+ * caller's, who ends it with `wb_module_delete`. Any thread.
+ *
+ * Fails with WB_ERROR_OS if the file cannot be read, with WB_ERROR_ARTIFACT if it is no artifact, is damaged, or was made for another
+ * version or machine.
+ */
+wb_error *wb_module_open(const wb_engine *engine,
+                         const char *path,
+                         wb_module **module);
+
+/**
+ * Loads an artifact from memory: `len` bytes at `bytes`, which are copied.
+ *
+ * `*module` is the caller's, who ends it with `wb_module_delete`. Any thread. Fails as `wb_module_open` does.
+ */
+wb_error *wb_module_load(const wb_engine *engine, const void *bytes, size_t len, wb_module **module);
+
+/**
+ * Compiles a WebAssembly module, `len` bytes at `wasm` in the binary format, and loads it: for development, and for apps that arrive
+ * as WebAssembly. The code is for this machine's processor.
+ *
+ * It takes about a second for each megabyte, on all cores; what is compiled once, with `wasmbridge compile`, loads in microseconds.
+ * `*module` is the caller's, who ends it with `wb_module_delete`. Any thread.
+ *
+ * Fails with WB_ERROR_COMPILE if the module is not valid, or uses what is not supported. In a library that was built without the
+ * compiler it always fails.
+ */
+wb_error *wb_module_compile(const wb_engine *engine,
+                            const void *wasm,
+                            size_t len,
+                            wb_module **module);
+
+/**
+ * Ends a module; its instances live on. NULL does nothing.
+ */
+void wb_module_delete(wb_module *module);
+
+/**
+ * Makes a linker, without definitions.
+ *
+ * `*linker` is the caller's, who ends it with `wb_linker_delete`. Any thread.
+ */
+wb_error *wb_linker_new(const wb_engine *engine, wb_linker **linker);
+
+/**
+ * Makes a name for a type known to the prototypes of this linker, and of instances made with it from then on:
+ * `"typedef unsigned my_handle"`. The names of C's own headers (`size_t`, `uint8_t`, ...) are known.
+ *
+ * `declaration` is only read. Fails with WB_ERROR_PROTOTYPE if it cannot be parsed.
+ */
+wb_error *wb_linker_typedef(wb_linker *linker, const char *declaration);
+
+/**
+ * Defines a C function that apps may import: under the name in `prototype`, from the module `module` (clang's apps import from
+ * `"env"`, where they do not say otherwise).
+ *
+ * The app calls it directly: its arguments are converted and checked as the prototype says, and a function pointer among them
+ * becomes a C function that calls the app. A value that is refused is a trap of the app (WB_TRAP_CROSSING); the function is not
+ * called then. A definition of the same name replaces the one before, for later instances.
+ *
+ * `module` and `prototype` are only read. `function` must stay callable as long as there are instances made with this linker, and must be
+ * what the prototype says. It is called on the thread that runs the app; it may call the app's callbacks and exports, and `longjmp` out to a
+ * frame further up.
+ *
+ * Fails with WB_ERROR_PROTOTYPE if the prototype cannot be parsed, has no name, or is not supported: the message says where.
+ */
+wb_error *wb_linker_define(wb_linker *linker,
+                           const char *module,
+                           const char *prototype,
+                           wb_fn function);
+
+/**
+ * Defines all exports of an instance under the module name `name`, for other apps to import: functions, memories, tables, globals.
+ *
+ * Apps that share an instance's exports belong to one thread together, and a trap stops them together. The instance may be deleted before
+ * those that import from it. `name` is only read. On the instance's thread.
+ */
+wb_error *wb_linker_define_instance(wb_linker *linker,
+                                    const char *name,
+                                    const wb_instance *instance);
+
+/**
+ * Makes an instance of a module: a running copy, with its own memory. Its start function and its `_initialize`, where it has them, have
+ * run when this returns.
+ *
+ * `*instance` is the caller's, who ends it with `wb_instance_delete`. It belongs to the calling thread. The linker may be deleted or
+ * changed afterwards.
+ *
+ * Fails with WB_ERROR_LINK if the module imports what is not defined, or is defined with another type: the message names the import
+ * and both types; with WB_ERROR_TRAP if the start function traps; with WB_ERROR_LIMIT if there is no memory or address space for it.
+ */
+wb_error *wb_linker_instantiate(const wb_linker *linker,
+                                const wb_module *module,
+                                wb_instance **instance);
+
+/**
+ * Ends a linker; the instances made with it live on. NULL does nothing.
+ */
+void wb_linker_delete(wb_linker *linker);
+
+/**
+ * Calls the function that the app exports as `name`.
+ *
+ * `args` are `nargs` values, of the types of the function's parameters; `results` has room for `nresults` values, as many as the
+ * function has results. Each may be NULL if its number is 0. `name` and `args` are only read.
+ *
+ * On an error nothing is written to `results`. WB_ERROR_TRAP: the app was stopped; the error has a backtrace, and the app's memory is as
+ * it was then. The instance can be used on, as far as the app's own data can. WB_ERROR_NOT_FOUND: there is no function of this name.
+ * WB_ERROR_INVALID_ARGUMENT: number or types of values do not fit. WB_ERROR_BUSY: another thread's instance, or one with an error that
+ * nobody has taken (`wb_instance_take_error`).
+ *
+ * On the instance's thread; also from inside C functions that the app calls. C functions that the app calls may not `longjmp` out of this call.
+ */
+wb_error *wb_instance_call(const wb_instance *instance,
+                           const char *name,
+                           const wb_val *args,
+                           size_t nargs,
+                           wb_val *results,
+                           size_t nresults);
+
+/**
+ * Makes a C function of a function that the app exports: the one with the name in `prototype`.
+ *
+ * `*callback` is a C function of the type that the prototype says: cast it to that. The same function and prototype always give the
+ * same address. `options` may be NULL, for the defaults; those of an address that was made before stay. All is only read.
+ *
+ * The callback is called on the instance's thread, from C that the app called or that the host called; elsewhere it answers with its default
+ * value. Arguments are converted and checked as the prototype says; a pointer that is not into the app's memory is refused, and so is every value
+ * that does not fit: the app then has an error, and the callback answers with its default value. A `longjmp` across it is fine.
+ *
+ * It may be called for as long as the process lives: when the instance is gone it answers with its default value. `wb_callback_delete`
+ * ends it earlier.
+ *
+ * Fails with WB_ERROR_PROTOTYPE if the prototype cannot be parsed or is not supported, with WB_ERROR_NOT_FOUND if the app exports no
+ * function of this name, with WB_ERROR_LINK if the function has another type: the message has both.
+ */
+wb_error *wb_callback(const wb_instance *instance,
+                      const char *prototype,
+                      const wb_callback_options *options,
+                      wb_fn *callback);
+
+/**
+ * Makes a C function of the function at `index` of the app's first table: of a function pointer that the app gave as a number.
+ *
+ * As `wb_callback` in everything else; the prototype needs no name. Fails with WB_ERROR_NOT_FOUND if the table has no function at this index.
+ */
+wb_error *wb_callback_at(const wb_instance *instance,
+                         uint32_t index,
+                         const char *prototype,
+                         const wb_callback_options *options,
+                         wb_fn *callback);
+
+/**
+ * Writes to `*count` how often a callback has answered with its default value. Any thread.
+ *
+ * Fails with WB_ERROR_NOT_FOUND if `callback` is not the address of a callback.
+ */
+wb_error *wb_callback_refused(wb_fn callback, uint64_t *count);
+
+/**
+ * Ends a callback: nobody may call it from now on, and its address may come back as another callback of the same prototype.
+ *
+ * On the instance's thread, while the callback is not running; on any thread once the instance is gone. NULL does nothing. Fails with
+ * WB_ERROR_NOT_FOUND if `callback` is not the address of a callback.
+ */
+wb_error *wb_callback_delete(wb_fn callback);
+
+/**
+ * Where the app's memory is: its first byte in `*base`, its length in bytes in `*len`. The address never changes as long as the
+ * instance lives; the length grows when the app asks for more.
+ *
+ * `base` and `len` may be NULL where one of them is not wanted. Writing to the memory is fine whenever the app is not running on another
+ * thread. Fails with WB_ERROR_NOT_FOUND if the app has no memory. On the instance's thread.
+ */
+wb_error *wb_instance_memory(const wb_instance *instance,
+                             void **base,
+                             size_t *len);
+
+/**
+ * The native address of `len` bytes of the app's memory that begin at the app's address `guest_addr`, in `*ptr`.
+ *
+ * It stays good as long as the instance lives. Fails with WB_ERROR_INVALID_ARGUMENT if not all of the bytes lie in the app's memory. On the
+ * instance's thread.
+ */
+wb_error *wb_native_ptr(const wb_instance *instance,
+                        uint64_t guest_addr,
+                        size_t len,
+                        void **ptr);
+
+/**
+ * The app's address of a native address in its memory, in `*guest_addr`. NULL is 0, as it is for the app.
+ *
+ * Fails with WB_ERROR_INVALID_ARGUMENT if `ptr` does not point into the app's memory. On the instance's thread.
+ */
+wb_error *wb_guest_addr(const wb_instance *instance,
+                        const void *ptr,
+                        uint64_t *guest_addr);
+
+/**
+ * Takes the error that a callback of the instance has left: the C library that called the callback got the default value and knows
+ * nothing of it. NULL if there is none.
+ *
+ * Until it is taken, callbacks of the instance answer with their default values, and `wb_instance_call` fails with WB_ERROR_BUSY. Where
+ * the app itself called the C library, the error comes out of that call as a trap instead, and there is none to take. The error is the
+ * caller's, who ends it with `wb_error_delete`. On the instance's thread; on another the result is an error of the kind WB_ERROR_BUSY, as it is
+ * an error of the kind WB_ERROR_INVALID_ARGUMENT if `instance` is NULL.
+ */
+wb_error *wb_instance_take_error(const wb_instance *instance);
+
+/**
+ * Makes the calling thread the one that the instance belongs to, with all instances that it shares exports with.
+ *
+ * The thread it belonged to must not be running it, and must not use it afterwards. Fails with WB_ERROR_BUSY if it is running.
+ */
+wb_error *wb_instance_attach(const wb_instance *instance);
+
+/**
+ * Ends an instance. Its callbacks stay callable and answer with their default values. NULL does nothing.
+ *
+ * Not while the app runs: not from inside a C function that it calls, or a callback. On the instance's thread.
+ */
+void wb_instance_delete(wb_instance *instance);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+/* Makers of values, for arguments of wb_instance_call. */
+
+static inline wb_val wb_i32(int32_t value) {
+    wb_val val;
+    val.kind = WB_I32;
+    val.of.i64 = 0;
+    val.of.i32 = value;
+    return val;
+}
+
+static inline wb_val wb_i64(int64_t value) {
+    wb_val val;
+    val.kind = WB_I64;
+    val.of.i64 = value;
+    return val;
+}
+
+static inline wb_val wb_f32(float value) {
+    wb_val val;
+    val.kind = WB_F32;
+    val.of.i64 = 0;
+    val.of.f32 = value;
+    return val;
+}
+
+static inline wb_val wb_f64(double value) {
+    wb_val val;
+    val.kind = WB_F64;
+    val.of.f64 = value;
+    return val;
+}
+
+static inline wb_val wb_externref(void *value) {
+    wb_val val;
+    val.kind = WB_EXTERNREF;
+    val.of.ref = value;
+    return val;
+}
+
+#endif  /* WASMBRIDGE_H */
