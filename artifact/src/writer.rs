@@ -5,7 +5,8 @@ use crate::frames::{AddressMap, FunctionRecord, NameTable, TrapTable};
 use crate::module::Module;
 use crate::trap::TrapCode;
 use object::write::{Object, SectionId, Symbol, SymbolSection};
-use object::{Architecture, BinaryFormat, Endianness, SectionKind, SymbolFlags, SymbolKind, SymbolScope};
+pub use object::Architecture;
+use object::{BinaryFormat, Endianness, SectionKind, SymbolFlags, SymbolKind, SymbolScope};
 
 /// What goes into an artifact.
 pub struct Contents<'a> {

@@ -1,0 +1,229 @@
+//! Compiles functions, in parallel. What comes out does not depend on which thread compiled what.
+
+use crate::link::frame;
+use crate::read::{Body, Input};
+use crate::translate::{self, Scratch, trap_from_clif};
+use crate::{CompileError, Config, Progress, entry};
+use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::{ExternalName, UserExternalNameRef};
+use cranelift_codegen::isa::TargetIsa;
+use cranelift_codegen::isa::unwind::UnwindInfo;
+use cranelift_codegen::{CompiledCode, Context, FinalizedRelocTarget};
+use cranelift_frontend::FunctionBuilderContext;
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use wasmbridge_artifact::frames::FrameLayout;
+use wasmbridge_artifact::{FunctionKind, TrapCode};
+
+/// A compiled function. Offsets are in bytes from its start.
+pub(crate) struct Compiled {
+    pub(crate) kind: FunctionKind,
+    /// index of the function, or of the type of an entry trampoline
+    pub(crate) index: u32,
+    /// offset of the body in the wasm file
+    pub(crate) wasm_offset: u32,
+    pub(crate) code: Vec<u8>,
+    /// alignment in bytes
+    pub(crate) align: u32,
+    /// calls of other functions of the module
+    pub(crate) calls: Vec<CallSite>,
+    /// instructions that can trap
+    pub(crate) traps: Vec<(u32, TrapCode)>,
+    /// from code to the wasm file
+    pub(crate) addresses: Vec<(u32, u32)>,
+    pub(crate) frame: FrameLayout,
+    pub(crate) unwind: UnwindInfo,
+}
+
+/// A place in the code that names another function.
+pub(crate) struct CallSite {
+    pub(crate) offset: u32,
+    pub(crate) kind: Reloc,
+    pub(crate) addend: i64,
+    /// index of the function that is called
+    pub(crate) callee: u32,
+}
+
+/// What a thread reuses from one function to the next.
+struct Worker {
+    context: Context,
+    scratch: Scratch,
+    entries: FunctionBuilderContext,
+}
+
+impl Worker {
+    fn new() -> Worker {
+        Worker { context: Context::new(), scratch: Scratch::default(), entries: FunctionBuilderContext::new() }
+    }
+}
+
+/// What is to be compiled.
+enum Job<'i, 'a> {
+    Function(&'i Body<'a>),
+    /// the entry trampoline of a type
+    Entry(u32),
+}
+
+/// Compiles the functions and entry trampolines of a module: functions in the order of their indices, then entries.
+pub(crate) fn compile_all(
+    input: &Input<'_>,
+    isa: &dyn TargetIsa,
+    config: &Config,
+    progress: Progress<'_>,
+) -> Result<Vec<Compiled>, CompileError> {
+    let entries = input.module.entries.iter().map(|&ty| Job::Entry(ty));
+    let jobs: Vec<Job<'_, '_>> = input.bodies.iter().map(Job::Function).chain(entries).collect();
+    let run = || run(&jobs, input, isa, progress);
+    match config.threads {
+        None => run(),
+        Some(threads) => {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
+            pool.map_err(|e| CompileError::Config(format!("{threads} threads cannot be started: {e}")))?.install(run)
+        }
+    }
+}
+
+fn run(
+    jobs: &[Job<'_, '_>],
+    input: &Input<'_>,
+    isa: &dyn TargetIsa,
+    progress: Progress<'_>,
+) -> Result<Vec<Compiled>, CompileError> {
+    let done = AtomicUsize::new(0);
+    // The error to report is that of the first function that has one, whatever the order in which they are compiled. What
+    // comes after it need not be compiled any more.
+    let first_error = AtomicUsize::new(usize::MAX);
+    let results: Vec<Option<Result<Compiled, CompileError>>> = jobs
+        .par_iter()
+        .enumerate()
+        .map_init(Worker::new, |worker, (position, job)| {
+            if position > first_error.load(Ordering::Relaxed) {
+                return None;
+            }
+            let result = compile(job, input, isa, worker);
+            match &result {
+                Ok(_) => progress(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len()),
+                Err(_) => drop(first_error.fetch_min(position, Ordering::Relaxed)),
+            }
+            Some(result)
+        })
+        .collect();
+    // The first that was not compiled comes after one that failed.
+    results.into_iter().map_while(|result| result).collect()
+}
+
+fn compile(
+    job: &Job<'_, '_>,
+    input: &Input<'_>,
+    isa: &dyn TargetIsa,
+    worker: &mut Worker,
+) -> Result<Compiled, CompileError> {
+    worker.context.clear();
+    let (kind, index, wasm_offset) = build(job, input, isa, worker)?;
+    finish(kind, index, wasm_offset, isa, worker).map_err(|message| {
+        let name = match kind {
+            FunctionKind::Wasm => input.display_name(index),
+            FunctionKind::Entry => entry_name(input, index),
+        };
+        CompileError::Codegen { function: index, name, message }
+    })
+}
+
+/// Makes the CLIF of a job in the worker's context; returns the function's kind, index and offset in the wasm file.
+fn build(
+    job: &Job<'_, '_>,
+    input: &Input<'_>,
+    isa: &dyn TargetIsa,
+    worker: &mut Worker,
+) -> Result<(FunctionKind, u32, u32), CompileError> {
+    let func = &mut worker.context.func;
+    match *job {
+        Job::Function(body) => {
+            translate::translate(input, body, isa, func, &mut worker.scratch)?;
+            Ok((FunctionKind::Wasm, body.function, body.body.range().start as u32))
+        }
+        Job::Entry(ty) => {
+            entry::entry(ty, &input.module.types[ty as usize], isa, func, &mut worker.entries);
+            Ok((FunctionKind::Entry, ty, 0))
+        }
+    }
+}
+
+/// The symbol of an entry trampoline.
+pub(crate) fn entry_name(input: &Input<'_>, ty: u32) -> String {
+    format!("wasmbridge_entry[{}]", input.module.types[ty as usize])
+}
+
+/// Compiles what is in the worker's context.
+fn finish(
+    kind: FunctionKind,
+    index: u32,
+    wasm_offset: u32,
+    isa: &dyn TargetIsa,
+    worker: &mut Worker,
+) -> Result<Compiled, String> {
+    let context = &mut worker.context;
+    context.compile(isa, &mut ControlPlane::default()).map_err(|e| match e.inner {
+        cranelift_codegen::CodegenError::Verifier(errors) => errors.to_string(),
+        other => other.to_string(),
+    })?;
+    let compiled = context.take_compiled_code().ok_or("there is no code")?;
+    let names = context.func.params.user_named_funcs();
+    let callee = |name: UserExternalNameRef| names[name].index;
+    let buffer = &compiled.buffer;
+    let unwind =
+        compiled.create_unwind_info(isa).map_err(|e| e.to_string())?.ok_or("there is no unwind information")?;
+    Ok(Compiled {
+        kind,
+        index,
+        wasm_offset,
+        code: compiled.code_buffer().to_vec(),
+        align: buffer.alignment.max(isa.function_alignment().preferred),
+        calls: calls(&compiled, callee)?,
+        traps: traps(&compiled)?,
+        addresses: addresses(&compiled, wasm_offset),
+        frame: frame::layout(&buffer.unwind_info)?,
+        unwind,
+    })
+}
+
+fn calls(compiled: &CompiledCode, callee: impl Fn(UserExternalNameRef) -> u32) -> Result<Vec<CallSite>, String> {
+    let site = |reloc: &cranelift_codegen::FinalizedMachReloc| match reloc.target {
+        FinalizedRelocTarget::ExternalName(ExternalName::User(name)) => {
+            Ok(CallSite { offset: reloc.offset, kind: reloc.kind, addend: reloc.addend, callee: callee(name) })
+        }
+        ref other => Err(format!("the code needs {}, which an artifact cannot have", other.display(None))),
+    };
+    compiled.buffer.relocs().iter().map(site).collect()
+}
+
+fn traps(compiled: &CompiledCode) -> Result<Vec<(u32, TrapCode)>, String> {
+    let trap = |trap: &cranelift_codegen::MachTrap| {
+        let code = trap_from_clif(trap.code).ok_or_else(|| format!("the code has the unknown trap {}", trap.code))?;
+        Ok((trap.offset, code))
+    };
+    let mut traps: Vec<_> = compiled.buffer.traps().iter().map(trap).collect::<Result<_, String>>()?;
+    traps.sort_by_key(|t| t.0);
+    traps.dedup_by_key(|t| t.0);
+    Ok(traps)
+}
+
+/// Pairs of code offset and wasm offset. What belongs to no instruction, such as the prologue, belongs to the function's start.
+fn addresses(compiled: &CompiledCode, wasm_offset: u32) -> Vec<(u32, u32)> {
+    let mut pairs = vec![(0, wasm_offset)];
+    let mut push = |code: u32, wasm: u32| match pairs.last_mut() {
+        Some(last) if last.0 == code => last.1 = wasm,
+        Some(last) if last.1 == wasm => {}
+        _ => pairs.push((code, wasm)),
+    };
+    let mut end = 0;
+    for range in compiled.buffer.get_srclocs_sorted() {
+        if range.start > end {
+            push(end, wasm_offset);
+        }
+        push(range.start, if range.loc.is_default() { wasm_offset } else { range.loc.bits() });
+        end = range.end;
+    }
+    pairs
+}

@@ -1,0 +1,153 @@
+//! What can be chosen, and Cranelift's settings that follow from it.
+
+use crate::CompileError;
+use cranelift_codegen::isa::{self, OwnedTargetIsa, TargetIsa};
+use cranelift_codegen::settings::{self, Configurable, SetError};
+use target_lexicon::triple;
+use wasmbridge_artifact::module::{FULL_RESERVATION, RESERVATION_GUARD, Target};
+
+/// How a module is compiled.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// how much the code generator tries
+    pub opt_level: OptLevel,
+    /// the processor that the code is for
+    pub cpu: Cpu,
+    /// Bytes of address space that a 32-bit memory reserves: see [`Target::memory_reservation`]. With less than
+    /// [`FULL_RESERVATION`], every access is checked by an explicit comparison.
+    pub memory_reservation: u64,
+    /// The index of the global that is the guest's stack pointer, where it is not named `__stack_pointer`.
+    pub stack_pointer: Option<u32>,
+    /// Threads to compile with. `None`: those of rayon's global pool.
+    pub threads: Option<usize>,
+    /// Every NaN that arithmetic makes is the canonical one, on every machine. Costs an instruction or two for each operation.
+    pub canonicalize_nans: bool,
+    /// Checks the intermediate code of every function: on by default in debug builds, for about a tenth of the time.
+    pub verify: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            opt_level: OptLevel::default(),
+            cpu: Cpu::default(),
+            memory_reservation: FULL_RESERVATION,
+            stack_pointer: None,
+            threads: None,
+            canonicalize_nans: false,
+            verify: cfg!(debug_assertions),
+        }
+    }
+}
+
+/// How much the code generator tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OptLevel {
+    /// Compile fast.
+    None,
+    /// Make fast code.
+    #[default]
+    Speed,
+    /// Make fast code, and prefer the shorter of two equally fast.
+    SpeedAndSize,
+}
+
+impl OptLevel {
+    /// The name that the artifact records; Cranelift's.
+    pub fn name(self) -> &'static str {
+        match self {
+            OptLevel::None => "none",
+            OptLevel::Speed => "speed",
+            OptLevel::SpeedAndSize => "speed_and_size",
+        }
+    }
+}
+
+/// The processor that code is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cpu {
+    /// x86-64-v2: SSE 4.2 and POPCNT, as every x86-64 processor since 2009 has them.
+    #[default]
+    Baseline,
+    /// This machine's, with all that Cranelift can use of it.
+    Native,
+}
+
+/// Cranelift's names of what x86-64-v2 has beyond x86-64 (System V psABI, 3.1.1).
+const X86_64_V2: [&str; 6] = ["has_cmpxchg16b", "has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_popcnt"];
+
+impl Config {
+    /// The code generator for this configuration.
+    pub(crate) fn isa(&self) -> Result<OwnedTargetIsa, CompileError> {
+        if self.memory_reservation <= RESERVATION_GUARD {
+            let found = self.memory_reservation;
+            let message = format!(
+                "a memory reservation of {found} bytes is too small: it needs more than its guard of {RESERVATION_GUARD}"
+            );
+            return Err(CompileError::Config(message));
+        }
+        self.settings().map_err(|e| CompileError::Config(format!("the code generator refuses its settings: {e}")))
+    }
+
+    fn settings(&self) -> Result<OwnedTargetIsa, String> {
+        let text = |e: SetError| e.to_string();
+        let mut shared = settings::builder();
+        let flags = [
+            ("opt_level", self.opt_level.name()),
+            ("enable_verifier", if self.verify { "true" } else { "false" }),
+            ("enable_nan_canonicalization", if self.canonicalize_nans { "true" } else { "false" }),
+            // The signal handler and backtraces walk the frame pointers.
+            ("preserve_frame_pointers", "true"),
+            ("unwind_info", "true"),
+            // A large frame must not jump over the guard page below the stack.
+            ("enable_probestack", "true"),
+            ("probestack_strategy", "inline"),
+            // Functions with more results than registers for them return the others through memory.
+            ("enable_multi_ret_implicit_sret", "true"),
+        ];
+        for (name, value) in flags {
+            shared.set(name, value).map_err(text)?;
+        }
+        let mut isa = isa::lookup(triple!("x86_64-unknown-linux-gnu")).map_err(|e| e.to_string())?;
+        match self.cpu {
+            Cpu::Baseline => X86_64_V2.iter().try_for_each(|name| isa.enable(name)).map_err(text)?,
+            Cpu::Native if cfg!(target_arch = "x86_64") => cranelift_native::infer_native_flags(&mut isa)?,
+            Cpu::Native => return Err("this machine is not an x86-64: code for it cannot be made yet".to_owned()),
+        }
+        isa.finish(settings::Flags::new(shared)).map_err(|e| e.to_string())
+    }
+
+    /// What the artifact records of the configuration.
+    pub(crate) fn target(&self, isa: &dyn TargetIsa) -> Target {
+        let features = isa.isa_flags();
+        Target {
+            triple: isa.triple().to_string(),
+            cpu_features: features.iter().filter(|v| v.as_bool() == Some(true)).map(|v| v.name.to_owned()).collect(),
+            opt_level: self.opt_level.name().to_owned(),
+            memory_reservation: self.memory_reservation,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_artifact_records_the_features_of_the_baseline() {
+        let config = Config::default();
+        let target = config.target(&*config.isa().unwrap());
+        let mut features = target.cpu_features;
+        features.sort();
+        let mut expected = X86_64_V2.map(str::to_owned);
+        expected.sort();
+        assert_eq!(features, expected);
+        assert_eq!(target.triple, "x86_64-unknown-linux-gnu");
+    }
+
+    #[test]
+    fn a_reservation_of_nothing_but_its_guard_is_refused() {
+        let config = Config { memory_reservation: RESERVATION_GUARD, ..Config::default() };
+        assert!(matches!(config.isa().map(|_| ()), Err(CompileError::Config(_))));
+    }
+}

@@ -1,0 +1,134 @@
+//! Calls. Whatever is called gets its own vmctx, or what stands in its place, before its arguments.
+
+use super::flags::Region;
+use super::{Translator, trap, wasm_signature};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{
+    ExtFuncData, ExternalName, FuncRef, InstBuilder, MemFlagsData, SigRef, UserExternalName, Value, types,
+};
+use std::collections::HashMap;
+use std::mem::offset_of;
+use wasmbridge_artifact::TrapCode;
+use wasmbridge_artifact::vmctx::{FunctionImport, VmFuncRef};
+use wasmparser::Operator;
+
+/// What the function calls: declared in CLIF once for each.
+#[derive(Default)]
+pub(super) struct Callees {
+    functions: HashMap<u32, FuncRef>,
+    /// by index of the type
+    signatures: HashMap<u32, SigRef>,
+}
+
+/// Whether the caller goes on after a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Return {
+    /// It does.
+    Here,
+    /// It does not: the callee takes its place (`return_call`).
+    ToCaller,
+}
+
+impl Translator<'_, '_> {
+    /// Translates a call.
+    pub(super) fn call(&mut self, op: &Operator<'_>) -> bool {
+        match *op {
+            Operator::Call { function_index } => self.call_function(function_index, Return::Here),
+            Operator::ReturnCall { function_index } => self.call_function(function_index, Return::ToCaller),
+            Operator::CallIndirect { type_index, table_index } => {
+                self.call_indirect(type_index, table_index, Return::Here);
+            }
+            Operator::ReturnCallIndirect { type_index, table_index } => {
+                self.call_indirect(type_index, table_index, Return::ToCaller);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn call_function(&mut self, function: u32, ret: Return) {
+        let ty = self.module.functions[function as usize];
+        if function < self.imported.functions {
+            let import = self.layout.imported_function(function);
+            let code = self.load_fixed(types::I64, import + offset_of!(FunctionImport, code) as i32);
+            let vmctx = self.load_fixed(types::I64, import + offset_of!(FunctionImport, vmctx) as i32);
+            self.call_code(ty, code, vmctx, ret);
+            return;
+        }
+        let callee = self.function(function, ty);
+        let args = self.arguments(ty, self.vmctx);
+        match ret {
+            Return::Here => {
+                let call = self.builder.ins().call(callee, &args);
+                self.stack.extend_from_slice(self.builder.inst_results(call));
+            }
+            Return::ToCaller => {
+                self.builder.ins().return_call(callee, &args);
+                self.reachable = false;
+            }
+        }
+    }
+
+    fn call_indirect(&mut self, ty: u32, table: u32, ret: Return) {
+        let index = self.pop();
+        let element = self.table_element(table, index, TrapCode::UndefinedElement);
+        let tables = self.trusted(Region::Tables);
+        let funcref = self.builder.ins().load(types::I64, tables, element, 0);
+        self.builder.ins().trapz(funcref, trap::to_clif(TrapCode::UninitializedElement));
+        // A funcref's contents never change, but it is only there behind the check for null.
+        let contents = MemFlagsData::trusted().with_readonly();
+        let field = |t: &mut Self, ty, offset: usize| t.builder.ins().load(ty, contents, funcref, offset as i32);
+        let found = field(self, types::I32, offset_of!(VmFuncRef, type_id));
+        let expected = self.load_fixed(types::I32, self.layout.type_id(ty));
+        let differ = self.builder.ins().icmp(IntCC::NotEqual, found, expected);
+        self.trap_if(differ, TrapCode::IndirectCallTypeMismatch);
+        let code = field(self, types::I64, offset_of!(VmFuncRef, code));
+        let vmctx = field(self, types::I64, offset_of!(VmFuncRef, vmctx));
+        self.call_code(ty, code, vmctx, ret);
+    }
+
+    /// Calls code by its address.
+    fn call_code(&mut self, ty: u32, code: Value, vmctx: Value, ret: Return) {
+        let signature = self.signature(ty);
+        let args = self.arguments(ty, vmctx);
+        match ret {
+            Return::Here => {
+                let call = self.builder.ins().call_indirect(signature, code, &args);
+                self.stack.extend_from_slice(self.builder.inst_results(call));
+            }
+            Return::ToCaller => {
+                self.builder.ins().return_call_indirect(signature, code, &args);
+                self.reachable = false;
+            }
+        }
+    }
+
+    /// Pops the arguments for a function of this type, and puts the vmctx before them.
+    fn arguments(&mut self, ty: u32, vmctx: Value) -> Vec<Value> {
+        let count = self.module.types[ty as usize].params.len();
+        let mut args = Vec::with_capacity(count + 1);
+        args.push(vmctx);
+        args.extend(self.stack.drain(self.stack.len() - count..));
+        args
+    }
+
+    /// Declares a function of this module.
+    fn function(&mut self, function: u32, ty: u32) -> FuncRef {
+        if let Some(&declared) = self.callees.functions.get(&function) {
+            return declared;
+        }
+        let signature = self.signature(ty);
+        let func = &mut self.builder.func;
+        let name = ExternalName::user(func.declare_imported_user_function(UserExternalName::new(0, function)));
+        let declared = self.builder.import_function(ExtFuncData { name, signature, colocated: true, patchable: false });
+        self.callees.functions.insert(function, declared);
+        declared
+    }
+
+    /// Declares the signature of a type of the module.
+    fn signature(&mut self, ty: u32) -> SigRef {
+        let (module, builder) = (self.module, &mut self.builder);
+        let declare = || builder.import_signature(wasm_signature(&module.types[ty as usize]));
+        *self.callees.signatures.entry(ty).or_insert_with(declare)
+    }
+}

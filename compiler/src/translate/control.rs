@@ -1,0 +1,291 @@
+//! Blocks and branches.
+//!
+//! Each wasm block has a CLIF block for what comes after its `end`, with a parameter for each result; branches to the wasm
+//! block jump there. A loop has one for its beginning instead. What the operand stack holds below a block stays in place.
+//!
+//! After an instruction that does not go on (a branch, `return`, `unreachable`) nothing is translated until the block it is in
+//! ends, and only if something jumps to that end.
+
+use super::{Translator, clif_type};
+use crate::CompileError;
+use crate::read::value_type;
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Type, Value};
+use std::collections::HashMap;
+use wasmbridge_artifact::{TrapCode, ValType};
+use wasmparser::{BlockType, BrTable, Operator};
+
+/// A wasm block that is open.
+pub(super) struct Frame {
+    kind: Kind,
+    /// what comes after the block's `end`
+    after: Block,
+    /// whether anything jumps to `after`
+    after_reached: bool,
+    /// height of the operand stack below the block's parameters
+    height: usize,
+    /// how many parameters it has
+    params: usize,
+    /// how many results it has
+    results: usize,
+}
+
+/// What is special to a kind of block.
+enum Kind {
+    /// `block`, the function itself, and an `if` whose `else` has been met
+    Block,
+    /// `loop`: branches go to its beginning
+    Loop { beginning: Block },
+    /// `if`: where its `else` begins, and the parameters that it begins with
+    If { otherwise: Block, params: Vec<Value> },
+    /// a block in code that is not reached
+    Dead,
+}
+
+impl Translator<'_, '_> {
+    /// Translates an instruction of control flow. The offset is the instruction's, for an error.
+    pub(super) fn control(&mut self, op: &Operator<'_>, offset: u64) -> Result<bool, CompileError> {
+        match op {
+            Operator::Nop => {}
+            Operator::Unreachable => self.trap(TrapCode::Unreachable),
+            Operator::Block { blockty } => self.block(*blockty, offset)?,
+            Operator::Loop { blockty } => self.enter_loop(*blockty, offset)?,
+            Operator::If { blockty } => self.enter_if(*blockty, offset)?,
+            Operator::Else => self.enter_else(),
+            Operator::End => self.end(),
+            Operator::Br { relative_depth } => self.branch(*relative_depth),
+            Operator::BrIf { relative_depth } => self.branch_if(*relative_depth),
+            Operator::BrTable { targets } => self.branch_table(targets)?,
+            Operator::Return => self.branch(self.frames.len() as u32 - 1),
+            Operator::Drop => drop(self.pop()),
+            Operator::Select | Operator::TypedSelect { .. } => self.select(),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Follows the nesting of blocks in code that is not reached.
+    pub(super) fn unreachable_operator(&mut self, op: &Operator<'_>) {
+        match op {
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+                let after = self.frames[0].after;
+                self.frames.push(Frame {
+                    kind: Kind::Dead,
+                    after,
+                    after_reached: false,
+                    height: 0,
+                    params: 0,
+                    results: 0,
+                });
+            }
+            Operator::Else => self.enter_else(),
+            Operator::End => self.end(),
+            _ => {}
+        }
+    }
+
+    /// Opens the function's own block.
+    pub(super) fn enter_function(&mut self, results: &[ValType]) {
+        let after = self.block_with(results.iter().map(|&t| clif_type(t)));
+        self.frames.push(Frame {
+            kind: Kind::Block,
+            after,
+            after_reached: false,
+            height: 0,
+            params: 0,
+            results: results.len(),
+        });
+    }
+
+    /// A new CLIF block with parameters of these types.
+    fn block_with(&mut self, params: impl IntoIterator<Item = Type>) -> Block {
+        let block = self.builder.create_block();
+        for ty in params {
+            self.builder.append_block_param(block, ty);
+        }
+        block
+    }
+
+    /// Opens a block whose parameters lie on the operand stack.
+    fn open(&mut self, kind: Kind, ty: BlockType, offset: u64) -> Result<(), CompileError> {
+        let (params, after, results) = match ty {
+            BlockType::Empty => (0, self.builder.create_block(), 0),
+            BlockType::Type(ty) => {
+                let ty = value_type(ty, offset)?;
+                (0, self.block_with([clif_type(ty)]), 1)
+            }
+            BlockType::FuncType(index) => {
+                let ty = &self.module.types[index as usize];
+                (ty.params.len(), self.block_with(ty.results.iter().map(|&t| clif_type(t))), ty.results.len())
+            }
+        };
+        let height = self.stack.len() - params;
+        self.frames.push(Frame { kind, after, after_reached: false, height, params, results });
+        Ok(())
+    }
+
+    fn block(&mut self, ty: BlockType, offset: u64) -> Result<(), CompileError> {
+        self.open(Kind::Block, ty, offset)
+    }
+
+    fn enter_loop(&mut self, ty: BlockType, offset: u64) -> Result<(), CompileError> {
+        let params = match ty {
+            BlockType::FuncType(index) => self.module.types[index as usize].params.as_slice(),
+            _ => &[],
+        };
+        let beginning = self.block_with(params.iter().map(|&t| clif_type(t)));
+        self.open(Kind::Loop { beginning }, ty, offset)?;
+        self.jump(beginning, params.len());
+        self.stack.truncate(self.stack.len() - params.len());
+        self.builder.switch_to_block(beginning);
+        self.stack.extend_from_slice(self.builder.block_params(beginning));
+        Ok(())
+    }
+
+    fn enter_if(&mut self, ty: BlockType, offset: u64) -> Result<(), CompileError> {
+        let condition = self.pop();
+        let (then, otherwise) = (self.builder.create_block(), self.builder.create_block());
+        self.builder.ins().brif(condition, then, &[], otherwise, &[]);
+        self.builder.seal_block(then);
+        self.builder.seal_block(otherwise);
+        self.builder.switch_to_block(then);
+        self.open(Kind::If { otherwise, params: Vec::new() }, ty, offset)?;
+        let frame = self.frames.last_mut().expect("it has just been opened");
+        frame.kind = Kind::If { otherwise, params: self.stack[frame.height..].to_vec() };
+        Ok(())
+    }
+
+    fn enter_else(&mut self) {
+        let frame = self.innermost();
+        let Kind::If { otherwise, params } = std::mem::replace(&mut frame.kind, Kind::Block) else {
+            frame.kind = Kind::Dead;
+            return;
+        };
+        let height = frame.height;
+        self.leave();
+        self.stack.truncate(height);
+        self.stack.extend(params);
+        self.builder.switch_to_block(otherwise);
+        self.reachable = true;
+    }
+
+    fn end(&mut self) {
+        if let Kind::Dead = self.innermost().kind {
+            self.frames.pop();
+            return;
+        }
+        if let Kind::If { .. } = self.innermost().kind {
+            // Without an `else` the parameters are the results.
+            self.enter_else();
+        }
+        if let Kind::Loop { beginning } = self.innermost().kind {
+            self.builder.seal_block(beginning);
+        }
+        self.leave();
+        let frame = self.frames.pop().expect("the validator has found a block to end");
+        self.stack.truncate(frame.height);
+        self.builder.seal_block(frame.after);
+        if !frame.after_reached {
+            return;
+        }
+        self.builder.switch_to_block(frame.after);
+        self.stack.extend_from_slice(self.builder.block_params(frame.after));
+        self.reachable = true;
+        if self.frames.is_empty() {
+            self.builder.ins().return_(&self.stack);
+        }
+    }
+
+    fn innermost(&mut self) -> &mut Frame {
+        self.frames.last_mut().expect("the validator has found an open block")
+    }
+
+    /// Goes on after the innermost block, if this is reached.
+    fn leave(&mut self) {
+        if self.reachable {
+            let frame = self.innermost();
+            frame.after_reached = true;
+            let (after, results) = (frame.after, frame.results);
+            self.jump(after, results);
+            self.reachable = false;
+        }
+    }
+
+    /// Where a branch goes, and how many values it carries.
+    fn target(&mut self, depth: u32) -> (Block, usize) {
+        let position = self.frames.len() - 1 - depth as usize;
+        let frame = &mut self.frames[position];
+        match frame.kind {
+            Kind::Loop { beginning } => (beginning, frame.params),
+            _ => {
+                frame.after_reached = true;
+                (frame.after, frame.results)
+            }
+        }
+    }
+
+    /// The uppermost operands, to be carried by a branch.
+    fn carried(&mut self, count: usize) -> Vec<BlockArg> {
+        self.branch_values += count;
+        self.stack[self.stack.len() - count..].iter().map(|&v| BlockArg::Value(v)).collect()
+    }
+
+    fn jump(&mut self, target: Block, carried: usize) {
+        let values = self.carried(carried);
+        self.builder.ins().jump(target, &values);
+    }
+
+    fn branch(&mut self, depth: u32) {
+        let (target, carried) = self.target(depth);
+        self.jump(target, carried);
+        self.reachable = false;
+    }
+
+    fn branch_if(&mut self, depth: u32) {
+        let condition = self.pop();
+        let (target, carried) = self.target(depth);
+        let values = self.carried(carried);
+        let next = self.builder.create_block();
+        self.builder.ins().brif(condition, target, &values, next, &[]);
+        self.builder.seal_block(next);
+        self.builder.switch_to_block(next);
+    }
+
+    /// Branches through a table. Targets that take values are reached through a block of their own, one for each target
+    /// and not for each entry: a table may have millions of entries, and a branch may carry a thousand values.
+    fn branch_table(&mut self, table: &BrTable<'_>) -> Result<(), CompileError> {
+        let index = self.pop();
+        let mut between = HashMap::new();
+        let mut order = Vec::new();
+        let mut calls = Vec::with_capacity(table.len() as usize);
+        for depth in table.targets().chain([Ok(table.default())]) {
+            let depth = depth?;
+            let (target, carried) = self.target(depth);
+            let block = if carried == 0 {
+                target
+            } else {
+                *between.entry(depth).or_insert_with(|| {
+                    let block = self.builder.create_block();
+                    order.push((block, target, carried));
+                    block
+                })
+            };
+            calls.push(self.builder.func.dfg.block_call(block, &[]));
+        }
+        let default = calls.pop().expect("the default target is the last one");
+        let data = self.builder.create_jump_table(JumpTableData::new(default, &calls));
+        self.builder.ins().br_table(index, data);
+        for (block, target, carried) in order {
+            self.builder.seal_block(block);
+            self.builder.switch_to_block(block);
+            self.jump(target, carried);
+        }
+        self.reachable = false;
+        Ok(())
+    }
+
+    fn select(&mut self) {
+        let (first, second, condition) = self.pop3();
+        let value = self.builder.ins().select(condition, first, second);
+        self.push(value);
+    }
+}

@@ -1,0 +1,101 @@
+//! Tables.
+
+use super::Translator;
+use super::flags::Region;
+use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
+use std::mem::offset_of;
+use wasmbridge_artifact::vmctx::{Place, TableDef};
+use wasmbridge_artifact::{Builtin, TrapCode};
+use wasmparser::Operator;
+
+/// An element is a pointer: `1 << 3` bytes.
+const ELEMENT_SIZE_LOG2: i64 = 3;
+
+impl Translator<'_, '_> {
+    /// Translates an instruction on a table.
+    pub(super) fn table(&mut self, op: &Operator<'_>) -> bool {
+        match *op {
+            Operator::TableGet { table } => {
+                let index = self.pop();
+                let element = self.table_element(table, index, TrapCode::TableOutOfBounds);
+                let flags = self.trusted(Region::Tables);
+                let value = self.builder.ins().load(types::I64, flags, element, 0);
+                self.push(value);
+            }
+            Operator::TableSet { table } => {
+                let (index, value) = self.pop2();
+                let element = self.table_element(table, index, TrapCode::TableOutOfBounds);
+                let flags = self.trusted(Region::Tables);
+                self.builder.ins().store(flags, value, element, 0);
+            }
+            Operator::TableSize { table } => {
+                let length = self.table_length(table);
+                let length = self.narrow(length, self.module.tables[table as usize].table64);
+                self.push(length);
+            }
+            Operator::TableGrow { table } => {
+                let delta = self.pop_wide();
+                let value = self.pop();
+                let number = self.index(table);
+                let old = self.builtin(Builtin::TableGrow, &[number, delta, value]).expect("it has a result");
+                let old = self.narrow(old, self.module.tables[table as usize].table64);
+                self.push(old);
+            }
+            Operator::TableFill { table } => {
+                let number = self.index(table);
+                let len = self.pop_wide();
+                let value = self.pop();
+                let to = self.pop_wide();
+                self.builtin_or_trap(Builtin::TableFill, &[number, to, value, len], TrapCode::TableOutOfBounds);
+            }
+            Operator::TableCopy { dst_table, src_table } => {
+                let (to_table, from_table) = (self.index(dst_table), self.index(src_table));
+                let (to, from, len) = self.pop3_wide();
+                let args = [to_table, from_table, to, from, len];
+                self.builtin_or_trap(Builtin::TableCopy, &args, TrapCode::TableOutOfBounds);
+            }
+            Operator::TableInit { elem_index, table } => {
+                let (number, segment) = (self.index(table), self.index(elem_index));
+                let (to, from, len) = self.pop3_wide();
+                let args = [number, segment, to, from, len];
+                self.builtin_or_trap(Builtin::TableInit, &args, TrapCode::TableOutOfBounds);
+            }
+            Operator::ElemDrop { elem_index } => {
+                let segment = self.index(elem_index);
+                self.builtin(Builtin::ElemDrop, &[segment]);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// The native address of an element, or a trap if the table has none of this index.
+    pub(super) fn table_element(&mut self, table: u32, index: Value, code: TrapCode) -> Value {
+        let index = self.widen(index);
+        let length = self.table_length(table);
+        let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, length);
+        self.trap_if(outside, code);
+        let base = self.table_field(table, offset_of!(TableDef, base));
+        let distance = self.builder.ins().ishl_imm_u(index, ELEMENT_SIZE_LOG2);
+        self.builder.ins().iadd(base, distance)
+    }
+
+    /// The current length in elements: a constant if the table cannot grow.
+    fn table_length(&mut self, table: u32) -> Value {
+        let ty = &self.module.tables[table as usize];
+        if ty.maximum == Some(ty.minimum) {
+            return self.iconst(types::I64, ty.minimum as i64);
+        }
+        self.table_field(table, offset_of!(TableDef, len))
+    }
+
+    /// Loads a field of the table's definition.
+    fn table_field(&mut self, table: u32, field: usize) -> Value {
+        let flags = self.trusted(Region::Definitions);
+        let (definition, at) = match self.layout.table(table) {
+            Place::Here(at) => (self.vmctx, at),
+            Place::Behind(at) => (self.load_fixed(types::I64, at), 0),
+        };
+        self.builder.ins().load(types::I64, flags, definition, at + field as i32)
+    }
+}

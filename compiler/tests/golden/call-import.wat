@@ -1,0 +1,23 @@
+;; test: asm
+;; An imported function is called by its code, with its own vmctx.
+(module (import "m" "f" (func $f (param i32) (result i32))) (func (export "g") (result i32) i32.const 7 call $f))
+;; ---- output ----
+;; g:
+;;   pushq %rbp
+;;   unwind PushFrameRegs { offset_upward_to_caller_sp: 16 }
+;;   movq %rsp, %rbp
+;;   movq 8(%rdi), %r10
+;;   addq $0x10, %r10
+;;   cmpq %rsp, %r10
+;;   jnbe #trap=stk_ovf
+;;   unwind DefineNewFrame { offset_upward_to_caller_sp: 16, offset_downward_to_clobbers: 0 }
+;; block0:
+;;   movq 0x50(%rdi), %r8
+;;   movq 0x58(%rdi), %rdi
+;;   movl $0x7, %esi
+;;   call    *%r8
+;;   jmp     label1
+;; block1:
+;;   movq %rbp, %rsp
+;;   popq %rbp
+;;   retq

@@ -1,0 +1,32 @@
+;; test: asm
+;; The length of a table that cannot grow is a constant.
+(module (table 4 4 funcref) (type $t (func)) (func (export "g") (param i32) local.get 0 call_indirect (type $t)))
+;; ---- output ----
+;; g:
+;;   pushq %rbp
+;;   unwind PushFrameRegs { offset_upward_to_caller_sp: 16 }
+;;   movq %rsp, %rbp
+;;   movq 8(%rdi), %r10
+;;   addq $0x10, %r10
+;;   cmpq %rsp, %r10
+;;   jnbe #trap=stk_ovf
+;;   unwind DefineNewFrame { offset_upward_to_caller_sp: 16, offset_downward_to_clobbers: 0 }
+;; block0:
+;;   movl %esi, %r8d
+;;   cmpq $0x4, %r8
+;;   jnb #trap=user4
+;;   movq 0x50(%rdi), %r10
+;;   movq (%r10, %r8, 8), %r10
+;;   testq %r10, %r10
+;;   jz #trap=user5
+;;   movl 0x10(%r10), %eax
+;;   cmpl 0x60(%rdi), %eax
+;;   jnz #trap=user6
+;;   movq (%r10), %rax
+;;   movq 8(%r10), %rdi
+;;   call    *%rax
+;;   jmp     label1
+;; block1:
+;;   movq %rbp, %rsp
+;;   popq %rbp
+;;   retq

@@ -1,0 +1,34 @@
+;; test: asm
+;; An indirect call checks the index, null and the type, each with its own trap out of line.
+(module (table 4 funcref) (type $t (func (param i32) (result i32)))
+  (func (export "g") (param i32) (result i32) i32.const 7 local.get 0 call_indirect (type $t)))
+;; ---- output ----
+;; g:
+;;   pushq %rbp
+;;   unwind PushFrameRegs { offset_upward_to_caller_sp: 16 }
+;;   movq %rsp, %rbp
+;;   movq 8(%rdi), %r10
+;;   addq $0x10, %r10
+;;   cmpq %rsp, %r10
+;;   jnbe #trap=stk_ovf
+;;   unwind DefineNewFrame { offset_upward_to_caller_sp: 16, offset_downward_to_clobbers: 0 }
+;; block0:
+;;   movl %esi, %r10d
+;;   cmpq 0x58(%rdi), %r10
+;;   jnb #trap=user4
+;;   movq 0x50(%rdi), %rax
+;;   movq (%rax, %r10, 8), %rax
+;;   testq %rax, %rax
+;;   jz #trap=user5
+;;   movl 0x10(%rax), %ecx
+;;   cmpl 0x60(%rdi), %ecx
+;;   jnz #trap=user6
+;;   movq (%rax), %rcx
+;;   movq 8(%rax), %rdi
+;;   movl $0x7, %esi
+;;   call    *%rcx
+;;   jmp     label1
+;; block1:
+;;   movq %rbp, %rsp
+;;   popq %rbp
+;;   retq

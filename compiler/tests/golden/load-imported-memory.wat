@@ -1,0 +1,22 @@
+;; test: asm
+;; An imported memory's base is loaded once for both accesses.
+(module (import "m" "m" (memory 1))
+  (func (export "sum") (param i32) (result i32) local.get 0 i32.load local.get 0 i32.load offset=4 i32.add))
+;; ---- output ----
+;; sum:
+;;   pushq %rbp
+;;   unwind PushFrameRegs { offset_upward_to_caller_sp: 16 }
+;;   movq %rsp, %rbp
+;;   unwind DefineNewFrame { offset_upward_to_caller_sp: 16, offset_downward_to_clobbers: 0 }
+;; block0:
+;;   movq 0x50(%rdi), %r8
+;;   movq (%r8), %r8
+;;   movl %esi, %r10d
+;;   movl (%r8, %r10), %r9d
+;;   movl 4(%r8, %r10), %r8d
+;;   jmp     label1
+;; block1:
+;;   leal (%r9, %r8), %eax
+;;   movq %rbp, %rsp
+;;   popq %rbp
+;;   retq

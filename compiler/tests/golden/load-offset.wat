@@ -1,0 +1,17 @@
+;; test: asm
+;; A constant offset is part of the displacement.
+(module (memory 1) (func (export "load") (param i32) (result i64) local.get 0 i64.load offset=1000))
+;; ---- output ----
+;; load:
+;;   pushq %rbp
+;;   unwind PushFrameRegs { offset_upward_to_caller_sp: 16 }
+;;   movq %rsp, %rbp
+;;   unwind DefineNewFrame { offset_upward_to_caller_sp: 16, offset_downward_to_clobbers: 0 }
+;; block0:
+;;   movl %esi, %esi
+;;   movq 0x23e8(%rdi, %rsi), %rax
+;;   jmp     label1
+;; block1:
+;;   movq %rbp, %rsp
+;;   popq %rbp
+;;   retq

@@ -1,0 +1,17 @@
+;; test: asm
+;; The size is read from the memory's definition, in bytes.
+(module (memory 1) (func (export "size") (result i32) memory.size))
+;; ---- output ----
+;; size:
+;;   pushq %rbp
+;;   unwind PushFrameRegs { offset_upward_to_caller_sp: 16 }
+;;   movq %rsp, %rbp
+;;   unwind DefineNewFrame { offset_upward_to_caller_sp: 16, offset_downward_to_clobbers: 0 }
+;; block0:
+;;   movq 0x58(%rdi), %rax
+;;   jmp     label1
+;; block1:
+;;   shrq $0x10, %rax
+;;   movq %rbp, %rsp
+;;   popq %rbp
+;;   retq

@@ -1,0 +1,16 @@
+;; test: asm
+;; A leaf function that needs no stack beyond its frame pointer is not checked: its caller's check has counted that.
+(module (func (export "id") (param i32) (result i32) local.get 0))
+;; ---- output ----
+;; id:
+;;   pushq %rbp
+;;   unwind PushFrameRegs { offset_upward_to_caller_sp: 16 }
+;;   movq %rsp, %rbp
+;;   unwind DefineNewFrame { offset_upward_to_caller_sp: 16, offset_downward_to_clobbers: 0 }
+;; block0:
+;;   jmp     label1
+;; block1:
+;;   movq %rsi, %rax
+;;   movq %rbp, %rsp
+;;   popq %rbp
+;;   retq
