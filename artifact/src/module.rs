@@ -64,8 +64,8 @@ pub struct Module {
     pub elements: Vec<ElementSegment>,
     /// data segments, in order
     pub data: Vec<DataSegment>,
-    /// The functions that can become a funcref, sorted, without repetition: exported ones, those in element segments and global
-    /// initialisers, and those named by `ref.func`. Each has a [`VmFuncRef`](crate::vmctx::VmFuncRef) in the vmctx, in this order.
+    /// The functions that can become a funcref or that the host calls, sorted, without repetition: exported ones, the start
+    /// function, those in element segments and global initialisers, and those named by `ref.func`. Each has a [`VmFuncRef`](crate::vmctx::VmFuncRef) in the vmctx, in this order.
     pub escaping: Vec<u32>,
     /// The types of escaping functions that have an entry trampoline in `.text`, by index in `types`, sorted: the host
     /// calls a function through the entry of its type.

@@ -159,8 +159,9 @@ pub struct CallbackRecord {
     pub default_float: u64,
     /// The runtime's own structure for this callback.
     pub info: *mut u8,
-    /// how many calls were answered with the default value without running the guest (atomic)
-    pub refused: u64,
+    /// The instance whose function this is, also after `vmctx` has been redirected: a call may still be running then, and if it
+    /// traps, this is where the trap is recorded.
+    pub owner: *mut VmHead,
 }
 
 /// Offsets in [`CallbackRecord`], in bytes.
@@ -256,7 +257,7 @@ pub mod crossing {
 #[derive(Debug)]
 pub struct EntryRecord {
     /// the instance that is entered: where a trap is recorded
-    pub vmctx: *mut VmHead,
+    pub owner: *mut VmHead,
 }
 
 /// The entry trampolines: how the host calls a wasm function with an array of values.

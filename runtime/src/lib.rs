@@ -1,1 +1,71 @@
-//! placeholder
+//! Loads compiled modules, runs instances of them, and makes C function pointers of their functions.
+//!
+//! ```no_run
+//! use wasmbridge_runtime::{CallbackOptions, Config, Engine, Linker, Module, NativeFn, Value};
+//!
+//! let engine = Engine::new(Config::default())?;
+//! let module = Module::open(&engine, "app.wbm")?;
+//! let mut linker = Linker::new(&engine);
+//! // SAFETY: `abs` is the C function of this prototype.
+//! unsafe { linker.define("env", "int abs(int n)", NativeFn(libc::abs as *const u8))? };
+//! let app = linker.instantiate(&module)?;
+//! let sum = app.call("add", &[Value::I32(1), Value::I32(2)])?;
+//! let compare = app.callback("int compare(const void *, const void *)", &CallbackOptions::default())?;
+//! # Ok::<(), wasmbridge_runtime::Error>(())
+//! ```
+//!
+//! | module | does |
+//! |---|---|
+//! | `engine`, `module`, `linker`, `instance` | what hosts hold |
+//! | `memory`, `table`, `value` | what apps are made of |
+//! | `callback`, `crossing` | from C into wasm and back: C function pointers; values that take more than a check |
+//! | `builtins` | what compiled code calls |
+//! | `group` | who may enter: threads, stacks, pending traps |
+//! | `trap` | from a fault to an error: signal handler, unwinding, backtraces |
+//! | `code` | executable memory, and what is known of each pc in it |
+//! | `os` | the operating system |
+
+mod builtins;
+mod callback;
+mod code;
+mod crossing;
+mod engine;
+mod error;
+mod group;
+mod instance;
+mod linker;
+mod memory;
+mod module;
+mod os;
+mod table;
+mod trap;
+mod value;
+
+pub use callback::{Answer, CallbackOptions, NativeFn};
+pub use engine::{Config, Engine};
+pub use error::{Error, ErrorKind, Frame, Trap};
+pub use instance::{Instance, MemoryView};
+pub use linker::Linker;
+pub use module::Module;
+pub use value::{FuncRef, Value};
+pub use wasmbridge_artifact::{TrapCode, module as metadata};
+pub use wasmbridge_trampolines::{PrototypeError, Signature, TypeNames};
+
+/// How often a callback has answered with its default value instead of running the guest to its end.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] if it is not the address of a callback.
+pub fn callback_refusals(function: NativeFn) -> Result<u64, Error> {
+    callback::refused(function)
+}
+
+/// Frees a callback's address: it may be given to another callback afterwards. Nobody may call it any more.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] if it is not the address of a callback.
+///
+/// # Safety
+/// No C code holds the address, and no call of it is running.
+pub unsafe fn release_callback(function: NativeFn) -> Result<(), Error> {
+    callback::release(function)
+}

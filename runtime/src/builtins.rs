@@ -1,0 +1,341 @@
+//! The functions that compiled code, thunks and callbacks call. See the artifact crate for what each takes and gives.
+//!
+//! They run on the owner's thread, between two instructions of the guest, or, for callbacks, before it. None unwinds: they are
+//! `extern "C"`, a panic aborts.
+
+use crate::callback;
+use crate::crossing::{inbound, outbound, value_name};
+use crate::instance::InstanceData;
+use crate::linker::ThunkInfo;
+use wasmbridge_artifact::Builtin;
+use wasmbridge_artifact::vmctx::{CallbackRecord, ThunkRecord, VmHead};
+
+/// A word of the table. Functions of different types stand in it as addresses.
+#[repr(transparent)]
+pub(crate) struct Entry(*const u8);
+
+// SAFETY: the address of a function.
+unsafe impl Sync for Entry {}
+
+/// The table that [`VmHead::builtins`] points to.
+pub(crate) struct Table([Entry; Builtin::ALL.len()]);
+
+impl Table {
+    pub(crate) const fn as_ptr(&self) -> *const *const u8 {
+        std::ptr::from_ref(&self.0).cast()
+    }
+}
+
+macro_rules! table {
+    ($($builtin:ident: $function:ident,)*) => {{
+        // The names are matched against the list, so that the order cannot differ from it.
+        let mut table = [const { Entry(std::ptr::null()) }; Builtin::ALL.len()];
+        $(table[Builtin::$builtin as usize] = Entry($function as *const u8);)*
+        Table(table)
+    }};
+}
+
+pub(crate) static TABLE: Table = table! {
+    MemoryGrow: memory_grow,
+    MemoryCopy: memory_copy,
+    MemoryFill: memory_fill,
+    MemoryInit: memory_init,
+    DataDrop: data_drop,
+    TableGrow: table_grow,
+    TableFill: table_fill,
+    TableCopy: table_copy,
+    TableInit: table_init,
+    ElemDrop: elem_drop,
+    CallbackAdmit: callback_admit,
+    CallbackEnter: callback_enter,
+    CallbackLeave: callback_leave,
+    CallbackPointer: callback_pointer,
+    CallbackResult: callback_result,
+    CallbackRange: callback_range,
+    ThunkEnter: thunk_enter,
+    ThunkLeave: thunk_leave,
+    ThunkPointer: thunk_pointer,
+    ThunkResult: thunk_result,
+    ThunkFunction: thunk_function,
+    ThunkRange: thunk_range,
+};
+
+/// What a status says.
+fn status(done: Option<()>) -> u32 {
+    u32::from(done.is_none())
+}
+
+/// The instance that calls.
+///
+/// # Safety
+/// `vmctx` is that of a live instance, whose code is calling.
+unsafe fn instance<'a>(vmctx: *mut VmHead) -> &'a InstanceData {
+    // SAFETY: the caller's promise.
+    unsafe { InstanceData::of(vmctx) }
+}
+
+// Compiled code calls these with its own vmctx and with indices that exist in its module: the compiler's side of the contract, and
+// the reason why each `instance` below is sound.
+
+unsafe extern "C" fn memory_grow(vmctx: *mut VmHead, memory: u32, delta: u64) -> u64 {
+    // SAFETY: called by compiled code.
+    unsafe { instance(vmctx) }.memory(memory).grow(delta).unwrap_or(u64::MAX)
+}
+
+unsafe extern "C" fn memory_copy(vmctx: *mut VmHead, to: u32, from: u32, dst: u64, src: u64, len: u64) -> u32 {
+    // SAFETY: called by compiled code.
+    let instance = unsafe { instance(vmctx) };
+    let copy = || {
+        let dst = instance.memory(to).range(dst, len)?;
+        let src = instance.memory(from).range(src, len)?;
+        // SAFETY: both ranges are accessible memory of the guest; `copy` allows overlap.
+        unsafe { dst.copy_from(src, len as usize) };
+        Some(())
+    };
+    status(copy())
+}
+
+unsafe extern "C" fn memory_fill(vmctx: *mut VmHead, memory: u32, dst: u64, byte: u32, len: u64) -> u32 {
+    // SAFETY: called by compiled code.
+    let instance = unsafe { instance(vmctx) };
+    let fill = || {
+        let dst = instance.memory(memory).range(dst, len)?;
+        // SAFETY: accessible memory of the guest.
+        unsafe { dst.write_bytes(byte as u8, len as usize) };
+        Some(())
+    };
+    status(fill())
+}
+
+unsafe extern "C" fn memory_init(vmctx: *mut VmHead, memory: u32, segment: u32, dst: u64, src: u64, len: u64) -> u32 {
+    // SAFETY: called by compiled code.
+    status(unsafe { instance(vmctx) }.memory_init(memory, segment, dst, src, len))
+}
+
+unsafe extern "C" fn data_drop(vmctx: *mut VmHead, segment: u32) {
+    // SAFETY: called by compiled code.
+    unsafe { instance(vmctx) }.data_drop(segment);
+}
+
+unsafe extern "C" fn table_grow(vmctx: *mut VmHead, table: u32, delta: u64, value: u64) -> u64 {
+    // SAFETY: called by compiled code.
+    unsafe { instance(vmctx) }.table(table).grow(delta, value).unwrap_or(u64::MAX)
+}
+
+unsafe extern "C" fn table_fill(vmctx: *mut VmHead, table: u32, to: u64, value: u64, len: u64) -> u32 {
+    // SAFETY: called by compiled code.
+    status(unsafe { instance(vmctx) }.table(table).fill(to, value, len))
+}
+
+unsafe extern "C" fn table_copy(vmctx: *mut VmHead, to: u32, from: u32, dst: u64, src: u64, len: u64) -> u32 {
+    // SAFETY: called by compiled code.
+    let instance = unsafe { instance(vmctx) };
+    status(instance.table(to).copy(dst, instance.table(from), src, len))
+}
+
+unsafe extern "C" fn table_init(vmctx: *mut VmHead, table: u32, segment: u32, dst: u64, src: u64, len: u64) -> u32 {
+    // SAFETY: called by compiled code.
+    status(unsafe { instance(vmctx) }.table_init(table, segment, dst, src, len))
+}
+
+unsafe extern "C" fn elem_drop(vmctx: *mut VmHead, segment: u32) {
+    // SAFETY: called by compiled code.
+    unsafe { instance(vmctx) }.elem_drop(segment);
+}
+
+// Shapes call these with the record that they were given.
+
+/// What a callback's failed conversion answers, after it has been recorded.
+unsafe fn refuse(record: *const CallbackRecord, why: String) {
+    // SAFETY: the record of a callback that is being called, on its instance's thread: its entry check has passed.
+    unsafe {
+        instance((*record).owner).refused_at_boundary(why, Some(inbound::info(record).name.clone()));
+        callback::count_refused(&*record);
+    }
+}
+
+unsafe extern "C" fn callback_admit(record: *const CallbackRecord, sp: u64) -> u32 {
+    // SAFETY: the record of a callback that is being called: it was stamped and not freed. Its instance may be gone.
+    let admitted = unsafe {
+        let live = !(*(*record).vmctx).host.is_null();
+        live && instance((*record).vmctx).admit(sp as usize)
+    };
+    if !admitted {
+        // SAFETY: see above.
+        callback::count_refused(unsafe { &*record });
+    }
+    u32::from(admitted)
+}
+
+unsafe extern "C" fn callback_enter(record: *const CallbackRecord, slots: *mut u64) -> u32 {
+    // SAFETY: the shape has as many slots as parameters, at least one; the instance is live, since the entry check has passed.
+    let entered = unsafe {
+        let (instance, info) = (instance((*record).vmctx), inbound::info(record));
+        instance.open_scope(slots as usize);
+        let slots = std::slice::from_raw_parts_mut(slots, info.signature.params.len());
+        inbound::enter(instance, info, slots).map_err(|why| {
+            instance.close_scope(slots.as_ptr() as usize);
+            why
+        })
+    };
+    // SAFETY: see above.
+    entered.map_err(|why| unsafe { refuse(record, why) }).is_ok().into()
+}
+
+unsafe extern "C" fn callback_leave(record: *const CallbackRecord, slots: *mut u64) -> u32 {
+    // SAFETY: as in `callback_enter`. The owner, because the callback may have been ended while it ran.
+    let left = unsafe {
+        let (instance, info) = (instance((*record).owner), inbound::info(record));
+        let left = inbound::leave(instance, info, &mut *slots);
+        instance.close_scope(slots as usize);
+        left
+    };
+    // SAFETY: see above.
+    left.map_err(|why| unsafe { refuse(record, why) }).is_ok().into()
+}
+
+unsafe extern "C" fn callback_pointer(record: *const CallbackRecord, argument: u32, value: u64) -> u64 {
+    // SAFETY: as in `callback_enter`.
+    let (instance, info) = unsafe { (instance((*record).vmctx), inbound::info(record)) };
+    let name = || value_name(&info.signature, Some(argument as usize));
+    let converted = match value {
+        0 => Err(format!("{} is NULL, the prototype says [nonnull]", name())),
+        _ => inbound::pointer_in(instance, value).map_err(|why| format!("{}: {why}", name())),
+    };
+    // SAFETY: see above.
+    converted.unwrap_or_else(|why| unsafe {
+        refuse(record, why);
+        u64::MAX
+    })
+}
+
+unsafe extern "C" fn callback_result(record: *const CallbackRecord, value: u64) -> u64 {
+    // SAFETY: as in `callback_leave`.
+    let (instance, info) = unsafe { (instance((*record).owner), inbound::info(record)) };
+    let mut slot = value;
+    match inbound::leave(instance, info, &mut slot) {
+        Ok(()) => slot,
+        Err(why) => {
+            // SAFETY: see above.
+            unsafe { refuse(record, why) };
+            u64::MAX
+        }
+    }
+}
+
+unsafe extern "C" fn callback_range(record: *const CallbackRecord, argument: u32, value: u64) {
+    // SAFETY: as in `callback_enter`.
+    let info = unsafe { inbound::info(record) };
+    let index = argument as usize;
+    let why = format!(
+        "{}: {}",
+        value_name(&info.signature, Some(index)),
+        inbound::range_error_of(&info.signature, index, value)
+    );
+    // SAFETY: see above.
+    unsafe { refuse(record, why) };
+}
+
+/// What a thunk's record stands for.
+///
+/// # Safety
+/// `record` is that of an import of a live instance, whose code is calling.
+unsafe fn thunk<'a>(record: *const ThunkRecord) -> (&'a InstanceData, &'a ThunkInfo) {
+    // SAFETY: the caller's promise; `info` is boxed in the importing instance.
+    unsafe { (instance((*record).vmctx), &*(*record).info.cast::<ThunkInfo>()) }
+}
+
+/// Records why a thunk is about to trap.
+fn refuse_thunk(instance: &InstanceData, why: String) {
+    instance.refused_in_thunk(why);
+}
+
+unsafe extern "C" fn thunk_enter(record: *const ThunkRecord, slots: *mut u64) -> u32 {
+    // SAFETY: called by a thunk, whose slots are as many as its parameters.
+    let (instance, info, slots) = unsafe {
+        let (instance, info) = thunk(record);
+        (instance, info, std::slice::from_raw_parts_mut(slots, info.signature.params.len()))
+    };
+    outbound::enter(instance, info, slots).map_err(|why| refuse_thunk(instance, why)).is_ok().into()
+}
+
+unsafe extern "C" fn thunk_leave(record: *const ThunkRecord, slots: *mut u64) -> u32 {
+    // SAFETY: called by a thunk, which has at least one slot; the C function keeps the prototype's promises.
+    let (instance, left) = unsafe {
+        let (instance, info) = thunk(record);
+        (instance, outbound::leave(instance, info, &mut *slots))
+    };
+    left.map_err(|why| refuse_thunk(instance, why)).is_ok().into()
+}
+
+unsafe extern "C" fn thunk_pointer(record: *const ThunkRecord, argument: u32, value: u64) -> u64 {
+    // SAFETY: called by a thunk.
+    let (instance, info) = unsafe { thunk(record) };
+    let param = &info.signature.params[argument as usize];
+    let converted = match value {
+        0 => Err("it is NULL, the prototype says [nonnull]".to_owned()),
+        _ => outbound::pointer_like(instance, &param.crossing, value),
+    };
+    converted.unwrap_or_else(|why| {
+        refuse_thunk(instance, format!("{}: {why}", value_name(&info.signature, Some(argument as usize))));
+        u64::MAX
+    })
+}
+
+unsafe extern "C" fn thunk_result(record: *const ThunkRecord, value: u64) -> u64 {
+    let mut slot = value;
+    // SAFETY: as in `thunk_leave`.
+    let (instance, left) = unsafe {
+        let (instance, info) = thunk(record);
+        (instance, outbound::leave(instance, info, &mut slot))
+    };
+    match left {
+        Ok(()) => slot,
+        Err(why) => {
+            refuse_thunk(instance, why);
+            u64::MAX
+        }
+    }
+}
+
+unsafe extern "C" fn thunk_function(record: *const ThunkRecord, argument: u32, index: u32) -> u64 {
+    use wasmbridge_trampolines::Crossing;
+    // SAFETY: called by a thunk.
+    let (instance, info) = unsafe { thunk(record) };
+    let param = &info.signature.params[argument as usize];
+    let Crossing::Function { signature, .. } = &param.crossing else {
+        unreachable!("thunks ask for function pointers only where the signature has one")
+    };
+    let converted = match index {
+        0 if param.nonnull => Err(format!(
+            "{} is NULL, the prototype says [nonnull]",
+            value_name(&info.signature, Some(argument as usize))
+        )),
+        0 => Ok(0),
+        _ => instance.function_pointer(signature, info, argument as usize, index),
+    };
+    converted.unwrap_or_else(|why| {
+        refuse_thunk(instance, why);
+        u64::MAX
+    })
+}
+
+unsafe extern "C" fn thunk_range(record: *const ThunkRecord, value: u64) {
+    // SAFETY: called by a thunk.
+    let (instance, info) = unsafe { thunk(record) };
+    let signed = info.signature.result.as_ref().is_some_and(|r| inbound::is_signed(&r.crossing));
+    let name = value_name(&info.signature, None);
+    refuse_thunk(instance, format!("{name}: {}", inbound::range_error(signed, value)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_builtin_is_there() {
+        for (entry, builtin) in TABLE.0.iter().zip(Builtin::ALL) {
+            assert!(!entry.0.is_null(), "{} is missing", builtin.name());
+        }
+    }
+}

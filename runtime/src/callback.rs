@@ -1,0 +1,209 @@
+//! Callbacks: native function pointers of wasm functions.
+
+use crate::code::CallbackPages;
+use crate::code::callbacks::Slot;
+use crate::code::registry::{Place, Reader};
+use crate::error::{Error, ErrorKind};
+use crate::instance::InstanceData;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use wasmbridge_artifact::vmctx::{CallbackRecord, VmFuncRef, VmHead};
+use wasmbridge_trampolines::{Scalar, Signature};
+
+/// A C function pointer of an unknown type: cast it to what the prototype says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NativeFn(pub *const u8);
+
+/// What a callback answers when it cannot run: because the guest has trapped, the instance is gone, or the call came on
+/// another thread.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Answer {
+    /// 0, 0.0, or NULL
+    #[default]
+    Zero,
+    /// an integer, for a result that is one
+    Int(i64),
+    /// a float, for a result that is `float` or `double`
+    Float(f64),
+}
+
+/// Settings of a callback.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CallbackOptions {
+    /// what it answers when it cannot run
+    pub default: Answer,
+}
+
+/// What the runtime keeps of a callback, behind its record.
+#[derive(Debug)]
+pub(crate) struct CallbackInfo {
+    pub(crate) signature: Arc<Signature>,
+    /// the name that messages use: the prototype's, or the function's
+    pub(crate) name: String,
+    pages: Arc<Mutex<CallbackPages>>,
+    slot: Slot,
+    funcref: *const VmFuncRef,
+    /// null when the instance is gone or the callback was freed
+    instance: AtomicPtr<InstanceData>,
+    /// freed: the slot waits for its next use
+    released: AtomicBool,
+    /// calls that were answered with the default value without running the guest to its end
+    refused: AtomicU64,
+}
+
+/// A head that refuses every entry: records of callbacks whose instance is gone point to it.
+struct DeadHead(VmHead);
+
+// SAFETY: read only; all its pointers are null and nothing follows them, because no entry passes the check.
+unsafe impl Sync for DeadHead {}
+
+static DEAD: DeadHead = DeadHead(VmHead {
+    host: std::ptr::null_mut(),
+    stack_limit: usize::MAX,
+    entry_ceiling: 0,
+    crossings: std::ptr::null_mut(),
+    memory0_base: std::ptr::null_mut(),
+    memory0: std::ptr::null(),
+    builtins: crate::builtins::TABLE.as_ptr(),
+    capture: std::ptr::null_mut(),
+    pending: 0,
+    reserved: 0,
+    stack_pointer: 0,
+});
+
+/// Stamps a callback: a function of `instance` as a C function.
+pub(crate) fn stamp(
+    instance: &InstanceData,
+    funcref: *const VmFuncRef,
+    signature: Arc<Signature>,
+    name: String,
+    options: &CallbackOptions,
+) -> Result<Slot, Error> {
+    let (default_int, default_float) = default_bits(&signature, options.default)?;
+    let pages = instance.engine().callback_pages(&signature, instance.callbacks_need_scopes())?;
+    let slot = pages.lock().unwrap_or_else(|e| e.into_inner()).take()?;
+    let info = Box::new(CallbackInfo {
+        signature,
+        name,
+        pages,
+        slot,
+        funcref,
+        instance: AtomicPtr::new(std::ptr::from_ref(instance).cast_mut()),
+        released: AtomicBool::new(false),
+        refused: AtomicU64::new(0),
+    });
+    // SAFETY: the slot has just been taken, so its record is zero or that of a callback that was freed; a call of that one which
+    // were still running would be the host's breach of `release`'s contract.
+    unsafe {
+        let former = (*slot.record).info.cast::<CallbackInfo>();
+        if !former.is_null() {
+            drop(Box::from_raw(former));
+        }
+    }
+    // SAFETY: a function reference of a live instance.
+    let function = unsafe { *funcref };
+    let record = CallbackRecord {
+        vmctx: instance.vmctx(),
+        code: function.code,
+        callee_vmctx: function.vmctx,
+        memory_base: instance.memory_base(),
+        default_int,
+        default_float,
+        info: Box::into_raw(info).cast(),
+        owner: instance.vmctx(),
+    };
+    // SAFETY: the slot has just been taken: nobody else has its record, and no code that reads it has been given out.
+    unsafe { slot.record.write(record) };
+    Ok(slot)
+}
+
+/// Redirects a callback: it refuses from now on, and holds nothing of its instance but what a call that is running needs.
+///
+/// # Safety
+/// `record` is one that [`stamp`] wrote, and has not been freed.
+pub(crate) unsafe fn kill(record: *mut CallbackRecord) {
+    // SAFETY: the caller's promise. Callbacks on other threads read `vmctx` while it changes: one aligned word, either
+    // value of which is good, because the check on the old head refuses other threads.
+    unsafe {
+        let vmctx = AtomicPtr::from_ptr(&raw mut (*record).vmctx);
+        vmctx.store(std::ptr::from_ref(&DEAD.0).cast_mut(), Ordering::Release);
+        crate::crossing::inbound::info(record).instance.store(std::ptr::null_mut(), Ordering::Release);
+    }
+}
+
+/// The record of a callback, by its address; `None` if it is not the address of a callback that is alive.
+fn find(function: NativeFn) -> Option<*mut CallbackRecord> {
+    let address = function.0 as usize;
+    let reader = Reader::new();
+    let located = reader.locate(address)?;
+    match located.place {
+        Place::Callback { record } if located.start == address => {
+            // SAFETY: a record inside a group of slots: all zero if it was never stamped, otherwise with its `info`.
+            let released = unsafe {
+                (*record).info.is_null() || crate::crossing::inbound::info(record).released.load(Ordering::Acquire)
+            };
+            (!released).then_some(record.cast_mut())
+        }
+        _ => None,
+    }
+}
+
+/// How often a callback answered with its default value.
+pub(crate) fn refused(function: NativeFn) -> Result<u64, Error> {
+    let record = find(function).ok_or_else(|| unknown(function))?;
+    // SAFETY: found among the records that are stamped.
+    Ok(unsafe { crate::crossing::inbound::info(record) }.refused.load(Ordering::Relaxed))
+}
+
+/// Ends a callback and frees its address.
+pub(crate) fn release(function: NativeFn) -> Result<(), Error> {
+    let record = find(function).ok_or_else(|| unknown(function))?;
+    // SAFETY: found among the records that are stamped; an instance that is alive is told, so that it does not hand the
+    // address out again.
+    unsafe {
+        let info = crate::crossing::inbound::info(record);
+        if let Some(instance) = info.instance.load(Ordering::Acquire).as_ref() {
+            instance.forget_callback(info.funcref, &info.signature);
+        }
+        kill(record);
+        // A call that is still running needs the record and its `info` to the end: they stay until the slot is used again.
+        info.released.store(true, Ordering::Release);
+        info.pages.lock().unwrap_or_else(|e| e.into_inner()).give_back(info.slot);
+    }
+    Ok(())
+}
+
+fn unknown(function: NativeFn) -> Error {
+    Error::new(ErrorKind::NotFound, format!("{:p} is not the address of a callback", function.0))
+}
+
+/// Counts a call that got the default value.
+pub(crate) fn count_refused(record: &CallbackRecord) {
+    // SAFETY: a record that is being called was stamped and not freed.
+    unsafe { crate::crossing::inbound::info(record) }.refused.fetch_add(1, Ordering::Relaxed);
+}
+
+/// The default value as it lies in the integer and the float result register.
+fn default_bits(signature: &Signature, answer: Answer) -> Result<(u64, u64), Error> {
+    use wasmbridge_trampolines::Crossing;
+    let wrong = |given: &str| {
+        let result = signature.result.as_ref().map_or("void".to_owned(), |r| r.wasm_type().to_string());
+        let message = format!("the default value is {given}, the callback's result is {result}: `{signature}`");
+        Err(Error::new(ErrorKind::InvalidArgument, message))
+    };
+    let scalar = match signature.result.as_ref().map(|r| &r.crossing) {
+        None => None,
+        Some(Crossing::Scalar(scalar)) => Some(*scalar),
+        Some(_) => Some(Scalar::ULONG),
+    };
+    match (answer, scalar) {
+        (Answer::Zero, _) => Ok((0, 0)),
+        (Answer::Int(_) | Answer::Float(_), None) => wrong("given"),
+        (Answer::Float(value), Some(Scalar::Double)) => Ok((0, value.to_bits())),
+        (Answer::Float(value), Some(Scalar::Float)) => Ok((0, u64::from((value as f32).to_bits()))),
+        (Answer::Float(_), Some(_)) => wrong("a float"),
+        (Answer::Int(_), Some(Scalar::Float | Scalar::Double)) => wrong("an integer"),
+        (Answer::Int(value), Some(Scalar::Bool)) => Ok((u64::from(value != 0), 0)),
+        (Answer::Int(value), Some(_)) => Ok((value as u64, 0)),
+    }
+}

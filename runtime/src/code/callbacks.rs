@@ -1,0 +1,142 @@
+//! Pages of callbacks: one shape's code, many times, each copy with its own record.
+//!
+//! ```text
+//!   | code of slot 0 | code of slot 1 | ... | pad |   read and execute: a sealed file, written before it is mapped
+//!   | record 0 | record 1 | ...             | pad |   read and write
+//! ```
+//!
+//! The code of slot `i` refers to record `i` relative to itself, so all groups of one size have the same code bytes, and one
+//! file serves them all. Making a callback writes a record and no code.
+
+use super::registry::{CallbackCode, Range, Registration, register};
+use crate::error::Error;
+use crate::os::{Access, Mapping, code_file};
+use std::collections::VecDeque;
+use std::fs::File;
+use wasmbridge_artifact::vmctx::{CallbackRecord, HOST_PAGE};
+use wasmbridge_trampolines::Shape;
+
+/// Copies start at multiples of this: the fetch granule of x86-64 processors, in bytes.
+const CODE_ALIGN: usize = 32;
+/// Slots of a shape's first group: its code is about a page.
+const FIRST_SLOTS: usize = 32;
+/// Slots of each further group.
+const MORE_SLOTS: usize = 2048;
+
+/// All callbacks of one shape.
+#[derive(Debug)]
+pub(crate) struct CallbackPages {
+    shape: Shape,
+    groups: Vec<Group>,
+    /// the code of a group of `MORE_SLOTS`, made when the first one is needed
+    file: Option<File>,
+    /// Oldest first: a slot that has just been given back is used again last, in case its code is still running somewhere.
+    free: VecDeque<Slot>,
+    slots: usize,
+}
+
+/// A group of slots.
+#[derive(Debug)]
+struct Group {
+    // Dropped first: the signal handler must not find what the fields after it own.
+    _registration: Registration,
+    _code: Box<CallbackCode>,
+    _mapping: Mapping,
+}
+
+/// A place for one callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slot {
+    /// the C function's address
+    pub(crate) entry: *const u8,
+    /// its record
+    pub(crate) record: *mut CallbackRecord,
+}
+
+// SAFETY: a slot is two addresses; who may use what they point to is decided by `callback.rs`.
+unsafe impl Send for Slot {}
+
+impl CallbackPages {
+    /// No callbacks yet.
+    pub(crate) fn new(shape: Shape) -> CallbackPages {
+        CallbackPages { shape, groups: Vec::new(), file: None, free: VecDeque::new(), slots: 0 }
+    }
+
+    /// A free slot. Its record is not initialised.
+    pub(crate) fn take(&mut self) -> Result<Slot, Error> {
+        if self.free.is_empty() {
+            self.grow().map_err(|e| Error::os("cannot map pages for callbacks", e))?;
+        }
+        Ok(self.free.pop_front().expect("a new group has slots"))
+    }
+
+    /// Makes a slot free again.
+    pub(crate) fn give_back(&mut self, slot: Slot) {
+        self.free.push_back(slot);
+    }
+
+    /// How many slots are not free.
+    pub(crate) fn in_use(&self) -> usize {
+        self.slots - self.free.len()
+    }
+
+    fn stride(&self) -> usize {
+        self.shape.code.len().next_multiple_of(CODE_ALIGN)
+    }
+
+    /// Bytes of the code of `slots` slots, whole pages.
+    fn code_len(&self, slots: usize) -> usize {
+        (self.stride() * slots).next_multiple_of(HOST_PAGE as usize)
+    }
+
+    /// The code of a group: the shape, `slots` times, each copy pointing to its record.
+    fn replicate(&self, slots: usize) -> Vec<u8> {
+        let (stride, code_len) = (self.stride(), self.code_len(slots));
+        // `int3` between the copies, so that a stray jump stops.
+        let mut bytes = vec![0xcc; code_len];
+        for slot in 0..slots {
+            let start = slot * stride;
+            let copy = &mut bytes[start..start + self.shape.code.len()];
+            copy.copy_from_slice(&self.shape.code);
+            let record = code_len + slot * size_of::<CallbackRecord>();
+            for reloc in &self.shape.record_relocs {
+                let field = reloc.offset as usize;
+                let distance = record as i64 - (start + field) as i64 + reloc.addend;
+                let distance = i32::try_from(distance).expect("a group is smaller than 2 GiB");
+                copy[field..field + 4].copy_from_slice(&distance.to_le_bytes());
+            }
+        }
+        bytes
+    }
+
+    fn grow(&mut self) -> std::io::Result<()> {
+        let slots = if self.groups.is_empty() { FIRST_SLOTS } else { MORE_SLOTS };
+        let (stride, code_len) = (self.stride(), self.code_len(slots));
+        let records_len = (slots * size_of::<CallbackRecord>()).next_multiple_of(HOST_PAGE as usize);
+        let mapping = Mapping::reserve(code_len + records_len, HOST_PAGE as usize, 0)?;
+        if slots == FIRST_SLOTS {
+            mapping.map_file(0, code_len, &code_file(&self.replicate(slots))?, 0, Access::ReadExecute)?;
+        } else {
+            if self.file.is_none() {
+                self.file = Some(code_file(&self.replicate(slots))?);
+            }
+            let file = self.file.as_ref().expect("just made");
+            mapping.map_file(0, code_len, file, 0, Access::ReadExecute)?;
+        }
+        mapping.protect(code_len, records_len, Access::ReadWrite)?;
+        let text = mapping.start();
+        // SAFETY: the records follow the code inside the mapping.
+        let records: *mut CallbackRecord = unsafe { text.add(code_len) }.cast();
+        self.slots += slots;
+        self.free.extend((0..slots).map(|slot| {
+            // SAFETY: `slot < slots`, so both addresses lie inside the mapping.
+            unsafe { Slot { entry: text.add(slot * stride), record: records.add(slot) } }
+        }));
+        let code = Box::new(CallbackCode { text: text as usize, stride, records, frame: self.shape.frame });
+        let end = text as usize + slots * stride;
+        // SAFETY: `code` is boxed, the records are in the mapping, and both are dropped after the registration.
+        let registration = unsafe { register(text as usize, end, Range::Callbacks(&*code)) };
+        self.groups.push(Group { _registration: registration, _code: code, _mapping: mapping });
+        Ok(())
+    }
+}

@@ -1,0 +1,216 @@
+//! Native to wasm, with slots: the arguments of a callback, and its result back.
+
+use super::{Refused, count, value_name};
+use crate::callback::CallbackInfo;
+use crate::instance::InstanceData;
+use std::ffi::CStr;
+use wasmbridge_artifact::vmctx::CallbackRecord;
+use wasmbridge_trampolines::{Crossing, Direction, Scalar, Signature};
+
+/// Replaces each native argument by its wasm value.
+///
+/// # Safety
+/// `slots` has a cell for each parameter of the callback's signature, and pointers among the arguments are what the prototype says
+/// they are: the C caller's side of the contract.
+pub(crate) unsafe fn enter(instance: &InstanceData, info: &CallbackInfo, slots: &mut [u64]) -> Result<(), Refused> {
+    let signature = &*info.signature;
+    let native: Vec<u64> = slots.to_vec();
+    for (index, param) in signature.params.iter().enumerate() {
+        if param.nonnull && native[index] == 0 {
+            return Err(format!("{} is NULL, the prototype says [nonnull]", value_name(signature, Some(index))));
+        }
+        // SAFETY: the caller's promise.
+        let converted = unsafe { argument(instance, signature, &native, index) };
+        slots[index] = converted.map_err(|why| format!("{}: {why}", value_name(signature, Some(index))))?;
+    }
+    Ok(())
+}
+
+/// # Safety
+/// As for [`enter`].
+unsafe fn argument(
+    instance: &InstanceData,
+    signature: &Signature,
+    native: &[u64],
+    index: usize,
+) -> Result<u64, Refused> {
+    let value = native[index];
+    match &signature.params[index].crossing {
+        Crossing::Scalar(scalar) => scalar_in(*scalar, value),
+        Crossing::User => Ok(value & 0xffff_ffff),
+        _ if value == 0 => Ok(0),
+        Crossing::Pointer { .. } => pointer_in(instance, value),
+        Crossing::Handle { type_name } => lend(instance, value, type_name),
+        Crossing::HandleArray { type_name, count: expr } => {
+            let count = count(expr, native, signature, &mut |_| None)?;
+            let objects = array(value, count)?;
+            let (guest_addr, copy) = instance.scratch(count.saturating_mul(4))?;
+            for i in 0..count as usize {
+                // SAFETY: the C caller passes `count` pointers, by the prototype; the copy has as many words of four bytes.
+                unsafe {
+                    let handle = match objects.add(i).read_unaligned() {
+                        0 => 0,
+                        object => lend(instance, object, type_name)?,
+                    };
+                    copy.cast::<u32>().add(i).write_unaligned(handle as u32);
+                }
+            }
+            Ok(guest_addr)
+        }
+        // SAFETY: the C caller passes a string, by the prototype.
+        Crossing::Str => unsafe { string_in(instance, value) },
+        Crossing::StrArray { count: expr } => {
+            let count = count(expr, native, signature, &mut |_| None)?;
+            let strings = array(value, count)?;
+            let (guest_addr, copy) = instance.scratch(count.saturating_mul(4))?;
+            for i in 0..count as usize {
+                // SAFETY: the C caller passes `count` pointers to strings, by the prototype; see above for the copy.
+                unsafe {
+                    let string = match strings.add(i).read_unaligned() {
+                        0 => 0,
+                        string => string_in(instance, string)?,
+                    };
+                    copy.cast::<u32>().add(i).write_unaligned(string as u32);
+                }
+            }
+            Ok(guest_addr)
+        }
+        Crossing::Extent { direction, count: expr, element_size, .. } => {
+            if let Some(guest_addr) = instance.guest_addr(value as usize) {
+                return Ok(guest_addr);
+            }
+            if *direction != Direction::In {
+                return Err(
+                    "only [in] extents can be shown to a callback so far; the memory is not the app's".to_owned()
+                );
+            }
+            // A length that is behind a pointer is read where the C caller has it.
+            let mut deref = |at: usize| match signature.params[at].crossing {
+                // SAFETY: the C caller passes a pointer to such an integer, by the prototype.
+                _ if native[at] != 0 => unsafe { read_integer(signature, at, native[at]) },
+                _ => None,
+            };
+            let len = count(expr, native, signature, &mut deref)?.checked_mul(u64::from(*element_size));
+            let len = len.ok_or("its length overflows")?;
+            let (guest_addr, copy) = instance.scratch(len)?;
+            // SAFETY: the C caller passes that many bytes, by the prototype; the copy has as many.
+            unsafe { copy.copy_from_nonoverlapping(value as *const u8, len as usize) };
+            Ok(guest_addr)
+        }
+        Crossing::Function { .. } => Err("a native function pointer cannot be passed to a callback yet".to_owned()),
+    }
+}
+
+/// The integer behind a pointer parameter.
+///
+/// # Safety
+/// `pointer` points to what the prototype says.
+unsafe fn read_integer(signature: &Signature, index: usize, pointer: u64) -> Option<i128> {
+    use wasmbridge_trampolines::CType;
+    let (Crossing::Pointer { pointee, .. } | Crossing::Extent { element: pointee, .. }) =
+        &signature.params[index].crossing
+    else {
+        return None;
+    };
+    let CType::Scalar(Scalar::Int(int)) = pointee else { return None };
+    let mut bytes = [0u8; 8];
+    // SAFETY: the caller's promise.
+    unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(pointer as *const u8, usize::from(int.native_bytes)) };
+    let raw = u64::from_le_bytes(bytes);
+    let unused = 64 - 8 * u32::from(int.native_bytes);
+    Some(if int.signed { i128::from((raw << unused) as i64 >> unused) } else { i128::from(raw) })
+}
+
+fn array(pointer: u64, count: u64) -> Result<*const u64, Refused> {
+    count.checked_mul(8).filter(|&len| len < 1 << 47).ok_or("its length overflows")?;
+    Ok(pointer as *const u64)
+}
+
+/// A number: it must fit the guest's type.
+fn scalar_in(scalar: Scalar, value: u64) -> Result<u64, Refused> {
+    let Scalar::Int(int) = scalar else { return Ok(value) };
+    if int.narrows() {
+        let fits = if int.signed { value as i64 == i64::from(value as i32) } else { value >> 32 == 0 };
+        if !fits {
+            return Err(range_error(int.signed, value));
+        }
+    }
+    Ok(if int.guest_bytes == 8 { value } else { value & 0xffff_ffff })
+}
+
+/// Whether a value is a signed integer in C.
+pub(crate) fn is_signed(crossing: &Crossing) -> bool {
+    matches!(crossing, Crossing::Scalar(Scalar::Int(int)) if int.signed)
+}
+
+/// Why an integer argument does not cross.
+pub(crate) fn range_error_of(signature: &Signature, index: usize, value: u64) -> Refused {
+    range_error(is_signed(&signature.params[index].crossing), value)
+}
+
+/// Why an integer of eight bytes does not cross into four.
+pub(crate) fn range_error(signed: bool, value: u64) -> Refused {
+    let value = if signed { i128::from(value as i64) } else { i128::from(value) };
+    format!("{value} does not fit the app's 32-bit `long`")
+}
+
+/// A pointer that is not NULL and must be into memory the app can see.
+pub(crate) fn pointer_in(instance: &InstanceData, pointer: u64) -> Result<u64, Refused> {
+    instance.guest_addr(pointer as usize).ok_or_else(|| {
+        "the pointer is not into the app's memory; say [in: n], [str], [handle] or [user] in the prototype".to_owned()
+    })
+}
+
+/// A handle that ends with the innermost scope, unless the object had one before.
+fn lend(instance: &InstanceData, object: u64, type_name: &str) -> Result<u64, Refused> {
+    let (handle, new) = instance.scopes.handles.borrow_mut().insert(object as usize, type_name)?;
+    if new {
+        instance.scopes.lend(handle);
+    }
+    Ok(u64::from(handle))
+}
+
+/// A string, copied if the app cannot see it.
+///
+/// # Safety
+/// `pointer` points to bytes that end with a zero.
+pub(crate) unsafe fn string_in(instance: &InstanceData, pointer: u64) -> Result<u64, Refused> {
+    if let Some(guest_addr) = instance.guest_addr(pointer as usize) {
+        return Ok(guest_addr);
+    }
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { CStr::from_ptr(pointer as *const libc::c_char) }.to_bytes_with_nul();
+    let (guest_addr, copy) = instance.scratch(bytes.len() as u64)?;
+    // SAFETY: the copy has as many bytes.
+    unsafe { copy.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    Ok(guest_addr)
+}
+
+/// Replaces a callback's wasm result by its native value.
+pub(crate) fn leave(instance: &InstanceData, info: &CallbackInfo, slot: &mut u64) -> Result<(), Refused> {
+    let signature = &*info.signature;
+    let Some(result) = &signature.result else { return Ok(()) };
+    let name = || value_name(signature, None);
+    let guest = *slot;
+    if result.nonnull && guest == 0 {
+        return Err(format!("{} is NULL, the prototype says [nonnull]", name()));
+    }
+    *slot = match &result.crossing {
+        Crossing::Scalar(scalar) => super::outbound::scalar_out(*scalar, guest),
+        Crossing::User => guest & 0xffff_ffff,
+        _ if guest == 0 => 0,
+        crossing => {
+            super::outbound::pointer_like(instance, crossing, guest).map_err(|why| format!("{}: {why}", name()))?
+        }
+    };
+    Ok(())
+}
+
+/// The callback's record's own structure.
+///
+/// # Safety
+/// `record` is a record that has been given out and not been taken back.
+pub(crate) unsafe fn info<'a>(record: *const CallbackRecord) -> &'a CallbackInfo {
+    // SAFETY: `info` is set to a boxed `CallbackInfo` when the record is, and lives until the slot is used again.
+    unsafe { &*(*record).info.cast::<CallbackInfo>() }
+}

@@ -1,0 +1,60 @@
+//! Values that take more than a check to cross: strings, extents, handles, arrays.
+//!
+//! Shapes put all arguments of such a signature into an array of 8-byte slots and call a builtin, which replaces each by its
+//! value for the other side. Numbers lie in a slot extended to 64 bits by their C type, floats as their bits, wasm values zero-extended.
+//!
+//! What a callback is shown (copies in scratch memory, handles of its arguments) lasts until it returns; what a call returned to
+//! the app lasts until the innermost callback or host call that is running returns ([`scope`]).
+
+pub(crate) mod handles;
+pub(crate) mod inbound;
+pub(crate) mod outbound;
+pub(crate) mod scope;
+pub(crate) mod scratch;
+
+use wasmbridge_trampolines::{Expr, Operand, Scalar, Signature};
+
+/// A refusal at the boundary: what is wrong, for the trap's detail.
+pub(crate) type Refused = String;
+
+/// `` `qsort` argument 2 (`nmemb`) ``, or `` `f` result ``: how messages name a value.
+pub(crate) fn value_name(signature: &Signature, argument: Option<usize>) -> String {
+    let function = signature.name.as_deref().unwrap_or("(unnamed function)");
+    match argument {
+        None => format!("`{function}` result"),
+        Some(index) => {
+            let name = signature.params.get(index).and_then(|p| p.name.as_deref());
+            let name = name.map(|n| format!(" (`{n}`)")).unwrap_or_default();
+            format!("`{function}` argument {}{name}", index + 1)
+        }
+    }
+}
+
+/// Evaluates a count over the native values of the parameters; `deref` reads the integer behind a pointer parameter.
+pub(crate) fn count(
+    expr: &Expr,
+    native: &[u64],
+    signature: &Signature,
+    deref: &mut dyn FnMut(usize) -> Option<i128>,
+) -> Result<u64, Refused> {
+    let mut value = |operand| match operand {
+        Operand::Param(index) => {
+            let index = index as usize;
+            Some(integer(signature, index, *native.get(index)?))
+        }
+        Operand::Deref(index) => deref(index as usize),
+    };
+    match expr.evaluate(&mut value) {
+        None => Err("its length overflows or cannot be read".to_owned()),
+        Some(count) => u64::try_from(count).map_err(|_| format!("its length is {count}")),
+    }
+}
+
+/// A native integer of 64 extended bits, as a number.
+fn integer(signature: &Signature, index: usize, bits: u64) -> i128 {
+    use wasmbridge_trampolines::Crossing;
+    match signature.params[index].crossing {
+        Crossing::Scalar(Scalar::Int(int)) if int.signed => i128::from(bits as i64),
+        _ => i128::from(bits),
+    }
+}

@@ -1,0 +1,162 @@
+//! Wasm to native, with slots: the arguments of an imported C function, and its result back.
+
+use super::inbound::{pointer_in, range_error, string_in};
+use super::{Refused, count, value_name};
+use crate::instance::InstanceData;
+use crate::linker::ThunkInfo;
+use wasmbridge_trampolines::{CType, Crossing, Expr, Scalar, Signature};
+
+/// Replaces each wasm argument by its native value.
+pub(crate) fn enter(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64]) -> Result<(), Refused> {
+    let signature = &*info.signature;
+    let guest: Vec<u64> = slots.to_vec();
+    let name = |index| value_name(signature, Some(index));
+    // Numbers first: lengths are computed from their native values.
+    for (index, param) in signature.params.iter().enumerate() {
+        if param.nonnull && guest[index] == 0 {
+            return Err(format!("{} is NULL, the prototype says [nonnull]", name(index)));
+        }
+        match &param.crossing {
+            Crossing::Scalar(scalar) => slots[index] = scalar_out(*scalar, guest[index]),
+            Crossing::User => slots[index] = guest[index] & 0xffff_ffff,
+            _ => slots[index] = 0,
+        }
+    }
+    let numbers = slots.to_vec();
+    for (index, param) in signature.params.iter().enumerate() {
+        let value = guest[index];
+        slots[index] = match &param.crossing {
+            Crossing::Scalar(_) | Crossing::User => continue,
+            _ if value == 0 => 0,
+            Crossing::Function { signature: callback, .. } => {
+                instance.function_pointer(callback, info, index, value as u32)?
+            }
+            Crossing::Extent { count, element_size, .. } => {
+                let len = extent(instance, signature, count, &numbers, &guest, *element_size)
+                    .map_err(|why| format!("{}: {why}", name(index)))?;
+                in_memory(instance, value, len).map_err(|why| format!("{}: {why}", name(index)))?
+            }
+            crossing => pointer_like(instance, crossing, value).map_err(|why| format!("{}: {why}", name(index)))?,
+        };
+    }
+    Ok(())
+}
+
+/// An extent's length in bytes.
+fn extent(
+    instance: &InstanceData,
+    signature: &Signature,
+    expr: &Expr,
+    numbers: &[u64],
+    guest: &[u64],
+    element_size: u32,
+) -> Result<u64, Refused> {
+    let mut deref = |at: usize| {
+        let (Crossing::Pointer { pointee, .. } | Crossing::Extent { element: pointee, .. }) =
+            &signature.params[at].crossing
+        else {
+            return None;
+        };
+        let CType::Scalar(Scalar::Int(int)) = pointee else { return None };
+        let len = usize::from(int.native_bytes);
+        let native = instance.range(guest[at], len as u64)?;
+        let mut bytes = [0; 8];
+        // SAFETY: the integer lies in the app's memory (just checked), and only this thread runs the app.
+        unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(native, len) };
+        let unused = 64 - 8 * len as u32;
+        let raw = u64::from_le_bytes(bytes);
+        Some(if int.signed { i128::from((raw << unused) as i64 >> unused) } else { i128::from(raw) })
+    };
+    let elements = count(expr, numbers, signature, &mut deref)?;
+    elements.checked_mul(u64::from(element_size)).ok_or_else(|| "its length overflows".to_owned())
+}
+
+/// A number, extended by its C type.
+pub(crate) fn scalar_out(scalar: Scalar, guest: u64) -> u64 {
+    match scalar {
+        Scalar::Bool => u64::from(guest as u32 != 0),
+        Scalar::Int(int) => {
+            // What the guest's type holds, extended: the native type is at least as wide.
+            let unused = 64 - 8 * u32::from(int.guest_bytes);
+            if int.signed { ((guest << unused) as i64 >> unused) as u64 } else { guest << unused >> unused }
+        }
+        Scalar::Float => guest & 0xffff_ffff,
+        Scalar::Double => guest,
+    }
+}
+
+/// The native address of `len` bytes of the app's.
+fn in_memory(instance: &InstanceData, guest_addr: u64, len: u64) -> Result<u64, Refused> {
+    instance.range(guest_addr, len).map(|native| native as u64).ok_or_else(|| {
+        let size = instance.memory_len();
+        format!("{len} bytes at {guest_addr:#x} are not in the app's memory of {size:#x} bytes")
+    })
+}
+
+/// A guest value, not 0, that is a pointer in C and is neither an extent nor a function.
+pub(crate) fn pointer_like(instance: &InstanceData, crossing: &Crossing, guest: u64) -> Result<u64, Refused> {
+    match crossing {
+        Crossing::Pointer { pointee_size, .. } => in_memory(instance, guest, u64::from(*pointee_size)),
+        Crossing::Handle { type_name } => {
+            instance.scopes.handles.borrow().get(guest as u32, type_name).map(|object| object as u64)
+        }
+        Crossing::Str => {
+            let available = instance.available(guest);
+            let start = in_memory(instance, guest, 1)? as *const u8;
+            // SAFETY: `available` bytes from `start` on are the app's (just looked up), and only this thread runs the app.
+            let bytes = unsafe { std::slice::from_raw_parts(start, available as usize) };
+            match bytes.contains(&0) {
+                true => Ok(start as u64),
+                false => Err(format!("the string at {guest:#x} has no end in the app's memory")),
+            }
+        }
+        Crossing::HandleArray { .. } | Crossing::StrArray { .. } => {
+            Err("an array of handles or strings cannot be passed to C yet".to_owned())
+        }
+        Crossing::Function { .. } => Err("a function cannot be returned to C yet".to_owned()),
+        // As a result: its length is not known to this side, so it is checked like any pointer.
+        Crossing::Extent { .. } => in_memory(instance, guest, 1),
+        Crossing::Scalar(_) | Crossing::User => unreachable!("the callers convert numbers"),
+    }
+}
+
+/// Replaces a C function's native result by its wasm value.
+///
+/// # Safety
+/// A pointer result is what the prototype says.
+pub(crate) unsafe fn leave(instance: &InstanceData, info: &ThunkInfo, slot: &mut u64) -> Result<(), Refused> {
+    let signature = &*info.signature;
+    let Some(result) = &signature.result else { return Ok(()) };
+    let name = value_name(signature, None);
+    let native = *slot;
+    let converted = match &result.crossing {
+        Crossing::Scalar(Scalar::Int(int)) if int.narrows() => {
+            let fits = if int.signed { native as i64 == i64::from(native as i32) } else { native >> 32 == 0 };
+            if fits { Ok(native & 0xffff_ffff) } else { Err(range_error(int.signed, native)) }
+        }
+        Crossing::Scalar(scalar) if scalar.wasm_type() == wasmbridge_artifact::ValType::I32 => Ok(native & 0xffff_ffff),
+        Crossing::Scalar(_) => Ok(native),
+        Crossing::User => Ok(native & 0xffff_ffff),
+        _ if native == 0 => {
+            if result.nonnull {
+                Err("it is NULL, the prototype says [nonnull]".to_owned())
+            } else {
+                Ok(0)
+            }
+        }
+        Crossing::Pointer { .. } => pointer_in(instance, native),
+        // A result is the app's to keep: its handle does not end with a scope.
+        Crossing::Handle { type_name } => {
+            let inserted = instance.scopes.handles.borrow_mut().insert(native as usize, type_name);
+            inserted.map(|(handle, _)| u64::from(handle))
+        }
+        // SAFETY: the C function returned a string, by the prototype.
+        Crossing::Str => unsafe { string_in(instance, native) },
+        Crossing::HandleArray { .. } | Crossing::StrArray { .. } | Crossing::Extent { .. } => {
+            pointer_in(instance, native)
+        }
+        Crossing::Function { .. } => Err("a native function pointer cannot be returned to the app yet".to_owned()),
+    };
+    *slot = converted.map_err(|why| format!("{name}: {why}"))?;
+    Ok(())
+}

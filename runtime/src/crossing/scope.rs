@@ -1,0 +1,79 @@
+//! Scopes: how long what an app is shown lasts.
+
+use super::handles::HandleTable;
+use super::scratch::Mark;
+use std::cell::RefCell;
+
+/// The scopes and handles of one instance.
+#[derive(Debug)]
+pub(crate) struct Scopes {
+    open: RefCell<Vec<Scope>>,
+    pub(crate) handles: RefCell<HandleTable>,
+}
+
+/// A callback or host call that is running.
+#[derive(Debug)]
+struct Scope {
+    /// An address in the native frame that opened it. Frames below one that is being returned to are gone: scopes of
+    /// callbacks that a trap or a `longjmp` ended are found by it.
+    native_addr: usize,
+    scratch: Option<Mark>,
+    /// handles that end with the scope
+    lent: Vec<u32>,
+}
+
+impl Scopes {
+    /// None open.
+    pub(crate) fn new(secret: u32) -> Scopes {
+        Scopes { open: RefCell::new(Vec::new()), handles: RefCell::new(HandleTable::new(secret)) }
+    }
+
+    /// Opens a scope for a native frame at this address.
+    pub(crate) fn open(&self, native_addr: usize, scratch: Option<Mark>) {
+        self.open.borrow_mut().push(Scope { native_addr, scratch, lent: Vec::new() });
+    }
+
+    /// Ends all scopes of frames at or below this address. The position that the scratch goes back to, if one of them had any.
+    pub(crate) fn close_to(&self, native_addr: usize) -> Option<Mark> {
+        let mut open = self.open.borrow_mut();
+        let mut mark = None;
+        while let Some(scope) = open.pop_if(|s| s.native_addr <= native_addr) {
+            let mut handles = self.handles.borrow_mut();
+            scope.lent.iter().for_each(|&handle| handles.remove(handle));
+            mark = scope.scratch.or(mark);
+        }
+        mark
+    }
+
+    /// Lets a handle end with the innermost scope.
+    pub(crate) fn lend(&self, handle: u32) {
+        if let Some(scope) = self.open.borrow_mut().last_mut() {
+            scope.lent.push(handle);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_end_with_their_scope_and_with_those_a_longjmp_skipped() {
+        let scopes = Scopes::new(1);
+        let lend = |object| {
+            let (handle, _) = scopes.handles.borrow_mut().insert(object, "t").unwrap();
+            scopes.lend(handle);
+            handle
+        };
+        scopes.open(0x9000, None);
+        let outer = lend(1);
+        scopes.open(0x8000, None);
+        let inner = lend(2);
+        scopes.open(0x7000, None);
+        let innermost = lend(3);
+        assert_eq!(scopes.close_to(0x8000), None);
+        let get = |handle| scopes.handles.borrow().get(handle, "t");
+        assert_eq!(get(outer), Ok(1));
+        assert!(get(inner).is_err() && get(innermost).is_err());
+    }
+}

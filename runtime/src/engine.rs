@@ -1,0 +1,161 @@
+//! The engine: what modules and instances of one host share.
+
+use crate::code::CallbackPages;
+use crate::code::arena::ThunkPages;
+use crate::error::{Error, ErrorKind};
+use crate::trap::signals;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+use wasmbridge_artifact::FuncType;
+use wasmbridge_artifact::vmctx::HOST_PAGE;
+use wasmbridge_trampolines::{ShapeCompiler, Signature};
+
+/// Settings of an engine.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Bytes at the end of each native stack that wasm code leaves alone, so that the C functions it calls have room: a wasm
+    /// function that would reach into them traps. At most a quarter of a stack is reserved.
+    pub stack_reserve: usize,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config { stack_reserve: 256 << 10 }
+    }
+}
+
+/// What modules and instances of one host share: the ids of function types, and the code that crosses, one piece for
+/// each C signature.
+///
+/// Cloning it gives another name for the same engine. It may be used on any thread.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    types: Mutex<HashMap<FuncType, u32>>,
+    shapes: Mutex<Shapes>,
+}
+
+/// The code that crosses, by signature.
+struct Shapes {
+    compiler: Option<ShapeCompiler>,
+    signatures: HashMap<Signature, Arc<Signature>>,
+    callbacks: HashMap<(Arc<Signature>, bool), Arc<Mutex<CallbackPages>>>,
+    thunks: HashMap<Arc<Signature>, Arc<ThunkPages>>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Makes an engine, and installs the handler of the signals that traps raise: once for the process, for good.
+    ///
+    /// A host that installs handlers of its own for SIGSEGV, SIGBUS, SIGILL or SIGFPE does it before, or hands on what is not its own.
+    ///
+    /// # Errors
+    /// If the host's pages are not of 4 KiB, or a handler cannot be installed.
+    pub fn new(config: Config) -> Result<Engine, Error> {
+        let page = region::page::size() as u64;
+        if page != HOST_PAGE {
+            return Err(Error::new(ErrorKind::Os, format!("host pages have {page} bytes, expected {HOST_PAGE}")));
+        }
+        signals::install()?;
+        let shapes =
+            Shapes { compiler: None, signatures: HashMap::new(), callbacks: HashMap::new(), thunks: HashMap::new() };
+        Ok(Engine(Arc::new(Inner { config, types: Mutex::default(), shapes: Mutex::new(shapes) })))
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn same(&self, other: &Engine) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The id of a function type: equal types have equal ids in one engine.
+    pub(crate) fn type_id(&self, ty: &FuncType) -> u32 {
+        let mut types = self.0.types.lock().unwrap_or_else(|e| e.into_inner());
+        let next = types.len() as u32;
+        *types.entry(ty.clone()).or_insert(next)
+    }
+
+    fn shapes(&self) -> MutexGuard<'_, Shapes> {
+        self.0.shapes.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// The one copy of a signature: equal signatures have equal addresses in one engine.
+    pub(crate) fn intern(&self, signature: &Signature) -> Arc<Signature> {
+        self.shapes().intern(signature)
+    }
+
+    /// The callbacks of a signature; `scoped` ones open a scope even if their arguments need none.
+    pub(crate) fn callback_pages(
+        &self,
+        signature: &Signature,
+        scoped: bool,
+    ) -> Result<Arc<Mutex<CallbackPages>>, Error> {
+        let mut shapes = self.shapes();
+        let key = (shapes.intern(signature), scoped);
+        if let Some(pages) = shapes.callbacks.get(&key) {
+            return Ok(pages.clone());
+        }
+        let compiler = shapes.compiler()?;
+        let shape = if scoped { compiler.callback(signature) } else { compiler.callback(signature) };
+        let shape = shape.map_err(|e| Error::new(ErrorKind::Prototype, e.to_string()))?;
+        let pages = Arc::new(Mutex::new(CallbackPages::new(shape)));
+        shapes.callbacks.insert(key, pages.clone());
+        Ok(pages)
+    }
+
+    /// The thunk of a signature.
+    pub(crate) fn thunk(&self, signature: &Signature) -> Result<Arc<ThunkPages>, Error> {
+        let mut shapes = self.shapes();
+        let key = shapes.intern(signature);
+        if let Some(thunk) = shapes.thunks.get(&key) {
+            return Ok(thunk.clone());
+        }
+        let shape = shapes.compiler()?.thunk(signature).map_err(|e| Error::new(ErrorKind::Prototype, e.to_string()))?;
+        let thunk = Arc::new(ThunkPages::new(&shape)?);
+        shapes.thunks.insert(key, thunk.clone());
+        Ok(thunk)
+    }
+}
+
+impl Shapes {
+    fn intern(&mut self, signature: &Signature) -> Arc<Signature> {
+        if let Some(interned) = self.signatures.get(signature) {
+            return interned.clone();
+        }
+        let interned = Arc::new(signature.clone());
+        self.signatures.insert(signature.clone(), interned.clone());
+        interned
+    }
+
+    fn compiler(&mut self) -> Result<&mut ShapeCompiler, Error> {
+        if self.compiler.is_none() {
+            let compiler = ShapeCompiler::new().map_err(|e| Error::new(ErrorKind::Os, e.to_string()))?;
+            self.compiler = Some(compiler);
+        }
+        Ok(self.compiler.as_mut().expect("just made"))
+    }
+}
+
+impl Drop for Shapes {
+    fn drop(&mut self) {
+        // C may hold callbacks of this engine for as long as the process lives, and call them: they answer with their
+        // default. Pages on which nobody has a callback any more go.
+        for pages in self.callbacks.values() {
+            let in_use = pages.lock().unwrap_or_else(|e| e.into_inner()).in_use();
+            if in_use > 0 {
+                std::mem::forget(pages.clone());
+            }
+        }
+    }
+}

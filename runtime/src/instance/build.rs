@@ -1,0 +1,310 @@
+//! Instantiation.
+//!
+//! ```text
+//!   | guard | crossings        | vmctx          | guard | memory 0 ...                     |
+//!   ^ mapping                  ^ page                    ^ multiple of 4 GiB
+//! ```
+
+use super::{InstanceData, Thunk};
+use crate::builtins;
+use crate::code::registry::{Range, register};
+use crate::crossing::scope::Scopes;
+use crate::error::{Error, ErrorKind};
+use crate::group::Group;
+use crate::linker::{Resolved, ThunkInfo};
+use crate::memory::Memory;
+use crate::module::Module;
+use crate::os::{Access, Mapping};
+use crate::table::Table;
+use crate::trap::Capture;
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex};
+use wasmbridge_artifact::TrapCode;
+use wasmbridge_artifact::module::SegmentMode;
+use wasmbridge_artifact::vmctx::{
+    CrossingFrame, FunctionImport, GLOBAL_SIZE, HOST_PAGE, MemoryDef, Place, ThunkRecord, VmFuncRef, VmHead,
+};
+use wasmbridge_trampolines::Crossing;
+
+/// Bytes for crossing frames: 65,536 of them, more than a stack of 8 MiB has room for.
+const CROSSINGS_BYTES: usize = 65_536 * size_of::<CrossingFrame>();
+/// Memories start at multiples of this, so that a native pointer into one, cut to 32 bits, is the guest's pointer.
+const MEMORY_ALIGN: usize = 1 << 32;
+
+/// The definition of the memory of a module that has none.
+struct NoMemory(MemoryDef);
+// SAFETY: of length 0, and read only.
+unsafe impl Sync for NoMemory {}
+static NO_MEMORY: NoMemory = NoMemory(MemoryDef { base: NO_MEMORY_BASE as *mut u8, len_bytes: 0 });
+/// An address that no pointer of the process has: not canonical on x86-64, with its low 32 bits zero as those of every memory.
+const NO_MEMORY_BASE: usize = 0x7fff_ffff << 32;
+
+/// Makes an instance: everything but its segments and its start function. It is a member of its group then.
+pub(crate) fn allocate(
+    module: &Module,
+    imports: Vec<Resolved>,
+    group: &Arc<Group>,
+) -> Result<Arc<InstanceData>, Error> {
+    let metadata = module.metadata();
+    let layout = &module.artifact().layout;
+    let own_memory0 = metadata.imported_memories() == 0 && !metadata.memories.is_empty();
+    let reservation = metadata.target.memory_reservation;
+
+    // The address space.
+    let vmctx_offset = HOST_PAGE as usize + CROSSINGS_BYTES;
+    let memory0_offset = vmctx_offset + layout.memory0_distance() as usize;
+    let no_space = |e| Error::os("cannot reserve address space for an instance", e);
+    let space = match own_memory0 {
+        true => Mapping::reserve(memory0_offset + reservation as usize, MEMORY_ALIGN, memory0_offset),
+        false => Mapping::reserve(memory0_offset, HOST_PAGE as usize, vmctx_offset),
+    };
+    let space = Arc::new(space.map_err(no_space)?);
+    let vmctx_len = (layout.size() as usize).next_multiple_of(HOST_PAGE as usize);
+    space.protect(HOST_PAGE as usize, CROSSINGS_BYTES + vmctx_len, Access::ReadWrite).map_err(no_space)?;
+    // SAFETY: inside the mapping.
+    let (start, vmctx) = unsafe { (space.start(), space.start().add(vmctx_offset)) };
+    // SAFETY: a guard's range points to nothing.
+    let crossings_guard = unsafe { register(start as usize, start as usize + HOST_PAGE as usize, Range::Guard) };
+    let at = |offset: i32| {
+        // SAFETY: offsets of the layout are inside the vmctx.
+        unsafe { vmctx.offset(offset as isize) }
+    };
+
+    // Imports.
+    let (mut memories, mut tables, mut globals) = (Vec::new(), Vec::new(), Vec::new());
+    let mut thunks: Vec<Box<Thunk>> = Vec::new();
+    let mut functions: Vec<FunctionImport> = Vec::new();
+    for import in imports {
+        match import {
+            Resolved::Native { signature, function, code } => {
+                let info = Box::new(ThunkInfo { signature });
+                let record = ThunkRecord {
+                    vmctx: vmctx.cast(),
+                    function,
+                    memory_base: std::ptr::null_mut(),
+                    info: std::ptr::from_ref(&*info).cast_mut().cast(),
+                };
+                let thunk = Box::new(Thunk { record, info, code });
+                let vmctx = (&raw const thunk.record).cast_mut().cast();
+                functions.push(FunctionImport { code: thunk.code.entry(), vmctx });
+                thunks.push(thunk);
+            }
+            Resolved::Function(function) => {
+                // SAFETY: a function reference of an instance of this group.
+                let function = unsafe { *function };
+                functions.push(FunctionImport { code: function.code, vmctx: function.vmctx });
+            }
+            Resolved::Table(table) => tables.push(table),
+            Resolved::Memory(memory) => memories.push(memory),
+            Resolved::Global(global) => globals.push(global),
+        }
+    }
+
+    // SAFETY (this and the following writes to the vmctx): it is mapped, nobody else has it yet, and each offset is the
+    // layout's for what is written.
+    for (index, function) in functions.iter().enumerate() {
+        // SAFETY: see above.
+        unsafe { at(layout.imported_function(index as u32)).cast::<FunctionImport>().write(*function) };
+    }
+    let pointer = |place: Place, value: *mut u8| {
+        if let Place::Behind(offset) = place {
+            // SAFETY: see above.
+            unsafe { at(offset).cast::<*mut u8>().write(value) };
+        }
+    };
+    for (index, &table) in tables.iter().enumerate() {
+        // SAFETY: an imported table of a member of the group.
+        let table: &Table = unsafe { &*table };
+        pointer(layout.table(index as u32), table.def().cast());
+    }
+    for (index, &memory) in memories.iter().enumerate() {
+        // SAFETY: an imported memory of a member of the group.
+        let memory: &Memory = unsafe { &*memory };
+        pointer(layout.memory(index as u32), memory.def().cast());
+    }
+    for (index, &global) in globals.iter().enumerate() {
+        pointer(layout.global(index as u32), global);
+    }
+
+    // Definitions.
+    let mut own_memories = Vec::new();
+    for index in metadata.imported_memories()..metadata.memories.len() {
+        let Place::Here(offset) = layout.memory(index as u32) else { unreachable!("memory {index} is defined here") };
+        let (mapping, start) = if index == 0 {
+            (space.clone(), memory0_offset)
+        } else {
+            (Arc::new(Mapping::reserve(reservation as usize, MEMORY_ALIGN, 0).map_err(no_space)?), 0)
+        };
+        // SAFETY: see above for the definition; it lives as long as the mapping, which the instance keeps.
+        let memory = unsafe { Memory::new(mapping, start, reservation, metadata.memories[index], at(offset).cast()) };
+        let memory = Box::new(memory?);
+        memories.push(std::ptr::from_ref(&*memory));
+        own_memories.push(memory);
+    }
+    let mut own_tables = Vec::new();
+    for index in metadata.imported_tables()..metadata.tables.len() {
+        let Place::Here(offset) = layout.table(index as u32) else { unreachable!("table {index} is defined here") };
+        // SAFETY: as for memories.
+        let table = Box::new(unsafe { Table::new(metadata.tables[index], at(offset).cast()) }?);
+        tables.push(std::ptr::from_ref(&*table));
+        own_tables.push(table);
+    }
+    for index in metadata.imported_globals()..metadata.globals.len() {
+        let Place::Here(offset) = layout.global(index as u32) else { unreachable!("global {index} is defined here") };
+        globals.push(at(offset));
+    }
+    for (index, &id) in module.type_ids().iter().enumerate() {
+        // SAFETY: see above.
+        unsafe { at(layout.type_id(index as u32)).cast::<u32>().write(id) };
+    }
+    let imported = functions.len() as u32;
+    let mut defined = module.defined_functions().collect::<Vec<_>>();
+    defined.sort_unstable_by_key(|f| f.0);
+    for (position, &function) in metadata.escaping.iter().enumerate() {
+        let (code, callee) = match functions.get(function as usize) {
+            Some(import) => (import.code, import.vmctx),
+            None => (defined[(function - imported) as usize].1, vmctx),
+        };
+        let type_id = module.type_ids()[metadata.functions[function as usize] as usize];
+        // SAFETY: see above.
+        unsafe {
+            let funcref = at(layout.funcref(position as u32)).cast::<VmFuncRef>();
+            funcref.write(VmFuncRef { code, vmctx: callee, type_id, function });
+        }
+    }
+
+    // The head.
+    let stack = group.lock().stack;
+    // SAFETY: memories are boxed, here or in a member of the group.
+    let memory0 = memories.first().map(|&memory| unsafe { &*memory });
+    let memory0_base = memory0.map_or(NO_MEMORY_BASE as *mut u8, Memory::base);
+    for thunk in &mut thunks {
+        thunk.record.memory_base = memory0_base;
+    }
+    let capture = Box::new(UnsafeCell::new(Capture::new()));
+    let crossings_end: *mut CrossingFrame = vmctx.cast();
+    let head = VmHead {
+        host: std::ptr::null_mut(),
+        stack_limit: stack.low,
+        entry_ceiling: stack.high,
+        crossings: crossings_end,
+        memory0_base,
+        memory0: memory0.map_or(&raw const NO_MEMORY.0, |m| m.def().cast_const()),
+        builtins: builtins::TABLE.as_ptr(),
+        capture: capture.get().cast(),
+        pending: 0,
+        reserved: 0,
+        stack_pointer: 0,
+    };
+    let vmctx: *mut VmHead = vmctx.cast();
+    // SAFETY: see above.
+    unsafe { vmctx.write(head) };
+
+    let callbacks_need_scopes = thunks.iter().any(|t| {
+        let result = t.info.signature.result.as_ref();
+        result.is_some_and(|r| matches!(r.crossing, Crossing::Str))
+    });
+    let secret = RandomState::new().hash_one(vmctx as usize) as u32;
+    let instance = Arc::new(InstanceData {
+        module: module.clone(),
+        group: Mutex::new(group.clone()),
+        vmctx,
+        crossings_end,
+        idle_stack_pointer: Cell::new(0),
+        _capture: capture,
+        refusal: RefCell::new(None),
+        depth: Cell::new(0),
+        stack: Cell::new(stack),
+        memories,
+        tables,
+        globals,
+        elements: RefCell::new(Vec::new()),
+        dropped_data: RefCell::new(vec![false; metadata.data.len()]),
+        scopes: Scopes::new(secret),
+        callbacks: RefCell::new(HashMap::new()),
+        callbacks_need_scopes,
+        _own_memories: own_memories,
+        _own_tables: own_tables,
+        _thunks: thunks,
+        _crossings_guard: crossings_guard,
+        _space: space,
+    });
+    // SAFETY: the instance does not move any more, and nothing of it has run yet.
+    unsafe { (*vmctx).host = Arc::as_ptr(&instance).cast_mut().cast() };
+    group.lock().members.push(instance.clone());
+    Ok(instance)
+}
+
+impl InstanceData {
+    /// Fills globals, tables and memories, in the order of the specification (4.7.3), and runs the start function.
+    pub(crate) fn initialise(&self) -> Result<(), Error> {
+        let metadata = self.module.metadata();
+        let imported = metadata.imported_globals();
+        for (i, init) in metadata.global_inits.iter().enumerate() {
+            self.set_global_bits((imported + i) as u32, self.evaluate(init));
+        }
+        let imported = metadata.imported_tables();
+        for (i, init) in metadata.table_inits.iter().enumerate() {
+            if let Some(init) = init {
+                let table = self.table((imported + i) as u32);
+                let filled = table.fill(0, self.evaluate(init) as u64, table.len());
+                debug_assert_eq!(filled, Some(()));
+            }
+        }
+        *self.elements.borrow_mut() =
+            metadata.elements.iter().map(|segment| self.element_values(&segment.items)).collect();
+        for (index, segment) in metadata.elements.iter().enumerate() {
+            if let SegmentMode::Active { index: table, offset } = &segment.mode {
+                let len = segment.items.len() as u64;
+                let done = self.table_init(*table, index as u32, self.evaluate(offset) as u64, 0, len);
+                done.ok_or_else(|| {
+                    let detail = format!("element segment {index} of {len} elements does not fit its table");
+                    self.trap(TrapCode::TableOutOfBounds, Some(detail))
+                })?;
+            }
+            if !matches!(segment.mode, SegmentMode::Passive) {
+                self.elem_drop(index as u32);
+            }
+        }
+        if let Some(image) = &metadata.image {
+            let at = self.module.artifact().image.start as u64;
+            self.memory(0).map_image(image.guest_addr, image.len_bytes, self.module.file(), at)?;
+        }
+        for (index, segment) in metadata.data.iter().enumerate() {
+            let SegmentMode::Active { index: memory, offset } = &segment.mode else { continue };
+            if !segment.in_image {
+                let (to, len) = (self.evaluate(offset) as u64, segment.end - segment.start);
+                self.memory_init(*memory, index as u32, to, 0, len).ok_or_else(|| {
+                    let detail = format!("data segment {index} of {len} bytes does not fit its memory");
+                    self.trap(TrapCode::MemoryOutOfBounds, Some(detail))
+                })?;
+            }
+            self.data_drop(index as u32);
+        }
+        // SAFETY: the vmctx is live, and nothing of the instance has run yet.
+        self.idle_stack_pointer.set(unsafe { (*self.vmctx).stack_pointer });
+        if let Some(start) = metadata.start {
+            self.start(start)?;
+        }
+        // A reactor's constructors, which its tool chain wants called once before anything else.
+        if let Some(wasmbridge_artifact::module::ExternIndex::Func(initialize)) = self.export("_initialize") {
+            if metadata.function_type(initialize) == &wasmbridge_artifact::FuncType::default() {
+                self.call(initialize, &[])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&self, function: u32) -> Result<(), Error> {
+        self.call(function, &[]).map(drop)
+    }
+}
+
+const _: () = assert!(GLOBAL_SIZE == 16 && size_of::<u128>() == 16);
+
+/// An import that is not there, or not as it must be.
+pub(crate) fn link_error(message: String) -> Error {
+    Error::new(ErrorKind::Link, message)
+}

@@ -1,0 +1,94 @@
+//! The host's own calls into an instance.
+
+use super::InstanceData;
+use crate::error::{Error, ErrorKind, Trap};
+use crate::value::{Value, mismatch};
+use wasmbridge_artifact::TrapCode;
+use wasmbridge_artifact::vmctx::{EntryRecord, VmFuncRef, entry};
+
+/// An entry trampoline: see the artifact crate's `vmctx::entry`.
+type Entry = unsafe extern "C" fn(
+    code: *const u8,
+    callee_vmctx: *mut u8,
+    values: *mut u128,
+    unused: usize,
+    unused: usize,
+    unused: usize,
+    record: *const EntryRecord,
+);
+
+impl InstanceData {
+    /// Calls a function of this module.
+    pub(crate) fn call(&self, function: u32, args: &[Value]) -> Result<Vec<Value>, Error> {
+        let module = self.module.metadata();
+        let name = || self.module.function_name(function);
+        let ty = module.function_type(function);
+        if let Some(why) = mismatch(ty, args) {
+            let message = format!("`{}` is `{ty}`: {why}", name());
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        let missing = || Error::new(ErrorKind::NotFound, format!("`{}` is not exported, nor in a table", name()));
+        let funcref = self.funcref(function).ok_or_else(missing)?;
+        let entry = self.module.entry(module.functions[function as usize]).ok_or_else(missing)?;
+
+        // SAFETY: `repr(transparent)`-like use of `u128` for slots of 16 bytes, which it is the size and alignment of.
+        let mut values: Vec<u128> = args.iter().map(|a| a.to_bits()).collect();
+        values.resize(ty.params.len().max(ty.results.len()).max(1), 0);
+        const { assert!(size_of::<u128>() == entry::VALUE_SIZE) };
+
+        // SAFETY: the entry is the one for the function's type, the function reference is this instance's, and the slots hold its arguments.
+        unsafe { self.enter(entry, funcref, &mut values) }?;
+        Ok(ty.results.iter().zip(&values).map(|(&ty, &bits)| Value::from_bits(ty, bits)).collect())
+    }
+
+    /// Runs a function, in a scope of its own.
+    ///
+    /// # Safety
+    /// `entry` is the entry trampoline for the type of `funcref`, which is a function reference of this group's, and `values` holds
+    /// its arguments and has room for its results.
+    unsafe fn enter(&self, entry: usize, funcref: *const VmFuncRef, values: &mut [u128]) -> Result<(), Error> {
+        let group = self.group();
+        let record = EntryRecord { owner: self.vmctx };
+        let here = std::ptr::from_ref(&record) as usize;
+        group.check_entry(here)?;
+        if !self.is_running() {
+            // SAFETY: the vmctx is live, and no code of the instance runs.
+            self.idle_stack_pointer.set(unsafe { (*self.vmctx).stack_pointer });
+        }
+        // A `longjmp` out of an earlier call may have left crossings behind.
+        self.drop_stale(here);
+        self.depth.set(self.depth.get() + 1);
+        self.open_scope(here);
+        // SAFETY: the caller's promise; entry trampolines have the type `Entry`, and after a trap they return.
+        unsafe {
+            let function = *funcref;
+            let entry: Entry = std::mem::transmute::<usize, Entry>(entry);
+            entry(function.code, function.vmctx, values.as_mut_ptr(), 0, 0, 0, &record);
+        }
+        self.close_scope(here);
+        self.depth.set(self.depth.get() - 1);
+        // The lock is released before the error is built.
+        let trap = group.lock().take_pending();
+        match trap {
+            None => Ok(()),
+            Some(trap) => Err(Error::from_trap(trap)),
+        }
+    }
+
+    /// Drops crossings that lie below `here`, if there are any.
+    fn drop_stale(&self, here: usize) {
+        if self.crossings().next().is_some_and(|frame| frame.frame_pointer <= here) {
+            self.drop_below(here);
+        }
+    }
+
+    /// The error of a callback that failed, for the host to see.
+    pub(crate) fn take_error(&self) -> Option<Error> {
+        self.group().lock().take_pending().map(Error::from_trap)
+    }
+
+    /// A trap outside of wasm code: of an instruction that the runtime carries out itself.
+    pub(crate) fn trap(&self, code: TrapCode, detail: Option<String>) -> Error {
+        Error::from_trap(Trap { code, detail, frames: Vec::new() })
+    }
+}

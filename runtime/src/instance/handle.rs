@@ -1,0 +1,229 @@
+//! What the host holds of an instance.
+
+use super::InstanceData;
+use crate::callback::{CallbackOptions, NativeFn};
+use crate::error::{Error, ErrorKind};
+use crate::module::Module;
+use crate::value::Value;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use wasmbridge_artifact::module::ExternIndex;
+use wasmbridge_trampolines::Signature;
+
+/// A running copy of a module: its memory, tables and globals.
+///
+/// It belongs to one thread at a time: the one that made it, until another one takes it with [`Instance::attach`]. Calls and
+/// callbacks on other threads are refused. Instances that import from each other belong together.
+///
+/// When it is dropped, its callbacks refuse: C may still hold them, and gets their default answer.
+#[derive(Debug)]
+pub struct Instance {
+    data: Arc<InstanceData>,
+    /// not shared between threads: its owner's alone
+    _not_sync: PhantomData<std::cell::Cell<()>>,
+}
+
+/// Where the app's memory 0 is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryView {
+    /// native address of guest address 0: a multiple of 4 GiB; it never changes
+    pub base: *mut u8,
+    /// bytes; grows only
+    pub len_bytes: u64,
+}
+
+impl Instance {
+    pub(crate) fn new(data: Arc<InstanceData>) -> Instance {
+        data.group().lock().handles += 1;
+        Instance { data, _not_sync: PhantomData }
+    }
+
+    pub(crate) fn data(&self) -> &Arc<InstanceData> {
+        &self.data
+    }
+
+    /// The module this is an instance of.
+    pub fn module(&self) -> &Module {
+        self.data.module()
+    }
+
+    /// Makes this thread the owner of the instance and of those it is linked to.
+    ///
+    /// The owner so far must not be in a call or callback of it, and must not enter any more.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] if a call of it is running.
+    pub fn attach(&self) -> Result<(), Error> {
+        self.data.group().attach()
+    }
+
+    /// Calls an exported function.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::InvalidArgument`] if the arguments are not the function's, [`ErrorKind::Trap`] if it traps,
+    /// [`ErrorKind::Busy`] on a thread that does not own the instance or while a callback's error waits to be taken.
+    pub fn call(&self, name: &str, args: &[Value]) -> Result<Vec<Value>, Error> {
+        self.data.call(self.function(name)?, args)
+    }
+
+    /// An exported function as a C function pointer of this prototype, whose name is the export's. The same function and the
+    /// same prototype give the same address, and the options of the first time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Prototype`], [`ErrorKind::NotFound`], or [`ErrorKind::Link`] if the function has another type.
+    pub fn callback(&self, prototype: &str, options: &CallbackOptions) -> Result<NativeFn, Error> {
+        let signature = parse(prototype)?;
+        let name = signature.name.clone().ok_or_else(|| {
+            Error::new(ErrorKind::Prototype, format!("the prototype names no function to look up: `{prototype}`"))
+        })?;
+        self.callback_of(&name, &signature, options)
+    }
+
+    /// An exported function as a C function pointer of a signature.
+    ///
+    /// # Errors
+    /// As for [`Instance::callback`].
+    pub fn callback_of(
+        &self,
+        export: &str,
+        signature: &Signature,
+        options: &CallbackOptions,
+    ) -> Result<NativeFn, Error> {
+        let function = self.function(export)?;
+        let funcref = self.data.funcref(function).expect("exported functions escape");
+        self.stamp(funcref, signature, export, options)
+    }
+
+    /// The function at an index of the app's table 0 as a C function pointer of this prototype.
+    ///
+    /// # Errors
+    /// As for [`Instance::callback`]; [`ErrorKind::NotFound`] if there is no function at the index.
+    pub fn callback_at(&self, index: u32, prototype: &str, options: &CallbackOptions) -> Result<NativeFn, Error> {
+        let signature = parse(prototype)?;
+        let funcref = self.data.table_function(0, index).map_err(|why| Error::new(ErrorKind::NotFound, why))?;
+        let name = signature.name.clone().unwrap_or_else(|| format!("table index {index}"));
+        self.stamp(funcref, &signature, &name, options)
+    }
+
+    fn stamp(
+        &self,
+        funcref: *const wasmbridge_artifact::vmctx::VmFuncRef,
+        signature: &Signature,
+        name: &str,
+        options: &CallbackOptions,
+    ) -> Result<NativeFn, Error> {
+        let slot = self.data.callback(funcref, signature, Some(name), options);
+        let slot = slot.map_err(|e| Error::new(e.kind(), format!("`{name}`: {}", e.message())))?;
+        Ok(NativeFn(slot.entry))
+    }
+
+    /// The error of a callback that failed while C code that no app had called was running, if there is one. Until it is taken, the
+    /// instance's callbacks answer with their defaults and calls are refused.
+    pub fn take_error(&self) -> Option<Error> {
+        self.data.take_error()
+    }
+
+    /// Where memory 0 is; `None` if the app has no memory.
+    pub fn memory(&self) -> Option<MemoryView> {
+        let len_bytes = self.data.memory_len();
+        let has_memory = !self.module().metadata().memories.is_empty();
+        has_memory.then(|| MemoryView { base: self.data.memory_base(), len_bytes })
+    }
+
+    /// The native address of `len` bytes at a guest address of memory 0.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if they are not all in the app's memory.
+    pub fn native_ptr(&self, guest_addr: u64, len: u64) -> Result<*mut u8, Error> {
+        self.data.range(guest_addr, len).ok_or_else(|| {
+            let size = self.data.memory_len();
+            let message = format!("{len} bytes at {guest_addr:#x} are not in the app's memory of {size:#x} bytes");
+            Error::new(ErrorKind::InvalidArgument, message)
+        })
+    }
+
+    /// The guest address of a native address in memory 0.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if it is not in the app's memory.
+    pub fn guest_addr(&self, native_ptr: *const u8) -> Result<u64, Error> {
+        self.data
+            .guest_addr(native_ptr as usize)
+            .ok_or_else(|| Error::new(ErrorKind::InvalidArgument, format!("{native_ptr:p} is not in the app's memory")))
+    }
+
+    /// The value of an exported global.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`].
+    pub fn global(&self, name: &str) -> Result<Value, Error> {
+        let index = self.global_index(name)?;
+        let ty = self.module().metadata().globals[index as usize].content;
+        Ok(Value::from_bits(ty, self.data.global_bits(index)))
+    }
+
+    /// Sets an exported mutable global.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::InvalidArgument`] if it is immutable or of another type.
+    pub fn set_global(&self, name: &str, value: Value) -> Result<(), Error> {
+        let index = self.global_index(name)?;
+        let ty = self.module().metadata().globals[index as usize];
+        if !ty.mutable || ty.content != value.ty() {
+            let message = format!("`{name}` is `{ty}`: it cannot be set to a value of type {}", value.ty());
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        self.data.set_global_bits(index, value.to_bits());
+        Ok(())
+    }
+
+    fn global_index(&self, name: &str) -> Result<u32, Error> {
+        match self.data.export(name) {
+            Some(ExternIndex::Global(index)) => Ok(index),
+            _ => Err(self.no_export("global", name)),
+        }
+    }
+
+    fn function(&self, name: &str) -> Result<u32, Error> {
+        match self.data.export(name) {
+            Some(ExternIndex::Func(index)) => Ok(index),
+            _ => Err(self.no_export("function", name)),
+        }
+    }
+
+    fn no_export(&self, kind: &str, name: &str) -> Error {
+        let exports = self.module().exports();
+        let similar: Vec<&str> = exports.iter().map(|e| e.name.as_str()).take(12).collect();
+        let more = if exports.len() > similar.len() { ", ..." } else { "" };
+        let message = match exports.iter().any(|e| e.name == name) {
+            true => format!("the module's export `{name}` is not a {kind}"),
+            false => format!("the module exports no {kind} `{name}`; it exports {}{more}", similar.join(", ")),
+        };
+        Error::new(ErrorKind::NotFound, message)
+    }
+
+    /// Whether code of the instance is on the stack: then it must not be dropped.
+    pub fn is_running(&self) -> bool {
+        self.data.is_running()
+    }
+}
+
+fn parse(prototype: &str) -> Result<Signature, Error> {
+    Signature::parse(prototype).map_err(|e| Error::new(ErrorKind::Prototype, e.to_string()))
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.data.kill_callbacks();
+        let group = self.data.group();
+        let members = {
+            let mut state = group.lock();
+            state.handles -= 1;
+            // Members hold each other's functions and memories; they go together, when the host has let go of all.
+            if state.handles == 0 && !self.data.is_running() { std::mem::take(&mut state.members) } else { Vec::new() }
+        };
+        for member in &members {
+            member.kill_callbacks();
+        }
+    }
+}

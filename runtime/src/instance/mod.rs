@@ -1,0 +1,325 @@
+//! Instances.
+//!
+//! | file | does |
+//! |---|---|
+//! | `build.rs` | instantiation: address space, vmctx, segments, start function |
+//! | `enter.rs` | the host's own calls |
+//! | `stop.rs` | traps and refusals: what is recorded, and what is put back |
+//! | `segments.rs` | constant expressions and the instructions on segments |
+//! | `handle.rs` | [`Instance`], what the host holds |
+//!
+//! # Who may touch what
+//! An [`InstanceData`] is touched by its group's owner: the thread that compiled code of it runs on, or would run on. Other
+//! threads reach it only through the group's lock, in the slow paths that refuse them. That is why its cells need no locks.
+
+pub(crate) mod build;
+mod enter;
+mod handle;
+mod segments;
+mod stop;
+
+pub use handle::{Instance, MemoryView};
+
+use crate::callback::{self, CallbackOptions};
+use crate::code::arena::ThunkPages;
+use crate::code::callbacks::Slot;
+use crate::code::registry::Registration;
+use crate::crossing::Refused;
+use crate::crossing::scope::Scopes;
+use crate::engine::Engine;
+use crate::group::Group;
+use crate::linker::ThunkInfo;
+use crate::memory::Memory;
+use crate::module::Module;
+use crate::os::{Mapping, StackBounds};
+use crate::table::Table;
+use crate::trap::Capture;
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use wasmbridge_artifact::module::ExternIndex;
+use wasmbridge_artifact::vmctx::{CrossingFrame, ThunkRecord, VmFuncRef, VmHead};
+use wasmbridge_trampolines::Signature;
+
+/// What an instance is made of.
+#[derive(Debug)]
+pub(crate) struct InstanceData {
+    module: Module,
+    group: Mutex<Arc<Group>>,
+    vmctx: *mut VmHead,
+    /// one past the outermost crossing frame: what [`VmHead::crossings`] is when there is none
+    crossings_end: *mut CrossingFrame,
+    /// the guest's stack pointer when nothing of it runs
+    idle_stack_pointer: Cell<u64>,
+    _capture: Box<UnsafeCell<Capture>>,
+    /// what a thunk found wrong, just before it traps
+    refusal: RefCell<Option<String>>,
+    /// host calls that are running
+    depth: Cell<usize>,
+    stack: Cell<StackBounds>,
+    /// by index; imported ones belong to other members of the group
+    memories: Vec<*const Memory>,
+    tables: Vec<*const Table>,
+    globals: Vec<*mut u8>,
+    /// values of each element segment; empty once dropped
+    elements: RefCell<Vec<Vec<u64>>>,
+    dropped_data: RefCell<Vec<bool>>,
+    pub(crate) scopes: Scopes,
+    /// by function and signature (addresses of the one `VmFuncRef` and the one interned signature)
+    callbacks: RefCell<HashMap<(usize, usize), Slot>>,
+    /// some import returns what lasts as long as a scope, so every callback must open one
+    callbacks_need_scopes: bool,
+    _own_memories: Vec<Box<Memory>>,
+    _own_tables: Vec<Box<Table>>,
+    _thunks: Vec<Box<Thunk>>,
+    _crossings_guard: Registration,
+    /// the vmctx, and memory 0 if the module defines it
+    _space: Arc<Mapping>,
+}
+
+/// An imported C function.
+#[derive(Debug)]
+pub(crate) struct Thunk {
+    record: ThunkRecord,
+    info: Box<ThunkInfo>,
+    code: Arc<ThunkPages>,
+}
+
+// SAFETY: see "Who may touch what" above.
+unsafe impl Send for InstanceData {}
+// SAFETY: see "Who may touch what" above.
+unsafe impl Sync for InstanceData {}
+
+impl InstanceData {
+    /// The instance whose vmctx this is.
+    ///
+    /// # Safety
+    /// The vmctx is that of a live instance.
+    pub(crate) unsafe fn of<'a>(vmctx: *mut VmHead) -> &'a InstanceData {
+        // SAFETY: `host` is set at instantiation to the instance, which does not move.
+        unsafe { &*(*vmctx).host.cast::<InstanceData>() }
+    }
+
+    pub(crate) fn module(&self) -> &Module {
+        &self.module
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        self.module.engine()
+    }
+
+    pub(crate) fn group(&self) -> Arc<Group> {
+        self.group.lock().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
+    pub(crate) fn set_group(&self, group: Arc<Group>) {
+        *self.group.lock().unwrap_or_else(|e| e.into_inner()) = group;
+    }
+
+    pub(crate) fn vmctx(&self) -> *mut VmHead {
+        self.vmctx
+    }
+
+    /// The head of the vmctx. Compiled code writes to it, so there is never a reference to it.
+    fn head(&self) -> *mut VmHead {
+        self.vmctx
+    }
+
+    /// A place in the vmctx.
+    fn at<T>(&self, offset: i32) -> *mut T {
+        // SAFETY: offsets come from the module's layout, and the vmctx has its size.
+        unsafe { self.vmctx.cast::<u8>().offset(offset as isize).cast() }
+    }
+
+    pub(crate) fn memory(&self, index: u32) -> &Memory {
+        // SAFETY: memories belong to members of the group, which live as long as this one.
+        unsafe { &*self.memories[index as usize] }
+    }
+
+    pub(crate) fn table(&self, index: u32) -> &Table {
+        // SAFETY: as for memories.
+        unsafe { &*self.tables[index as usize] }
+    }
+
+    /// Where a global's value is.
+    pub(crate) fn global_ptr(&self, index: u32) -> *mut u8 {
+        self.globals[index as usize]
+    }
+
+    fn memory0(&self) -> Option<&Memory> {
+        (!self.memories.is_empty()).then(|| self.memory(0))
+    }
+
+    /// Native address of memory 0, or an address with which no pointer compares equal.
+    pub(crate) fn memory_base(&self) -> *mut u8 {
+        // SAFETY: the vmctx is live as long as the instance.
+        unsafe { (*self.head()).memory0_base }
+    }
+
+    /// Bytes of memory 0.
+    pub(crate) fn memory_len(&self) -> u64 {
+        self.memory0().map_or(0, Memory::len_bytes)
+    }
+
+    /// The native address of `len` bytes of memory 0.
+    pub(crate) fn range(&self, guest_addr: u64, len: u64) -> Option<*mut u8> {
+        self.memory0()?.range(guest_addr, len)
+    }
+
+    /// How many bytes from a guest address on are the app's, without a gap.
+    pub(crate) fn available(&self, guest_addr: u64) -> u64 {
+        let Some(memory) = self.memory0() else { return 0 };
+        match memory.len_bytes().checked_sub(guest_addr) {
+            Some(available) => available,
+            None => memory.scratch.available(guest_addr),
+        }
+    }
+
+    /// The guest address of a native address in memory 0.
+    pub(crate) fn guest_addr(&self, native: usize) -> Option<u64> {
+        self.memory0()?.guest_addr(native)
+    }
+
+    /// Room in the app's scratch memory.
+    pub(crate) fn scratch(&self, len: u64) -> Result<(u64, *mut u8), Refused> {
+        let memory = self.memory0().ok_or("the app has no memory to copy it into")?;
+        memory.scratch.allocate(memory, len)
+    }
+
+    /// Opens a scope for a native frame.
+    pub(crate) fn open_scope(&self, native_addr: usize) {
+        self.scopes.open(native_addr, self.memory0().map(|m| m.scratch.mark()));
+    }
+
+    /// Ends the scopes of native frames at or below an address.
+    pub(crate) fn close_scope(&self, native_addr: usize) {
+        if let (Some(mark), Some(memory)) = (self.scopes.close_to(native_addr), self.memory0()) {
+            memory.scratch.release(mark);
+        }
+    }
+
+    pub(crate) fn callbacks_need_scopes(&self) -> bool {
+        self.callbacks_need_scopes
+    }
+
+    /// Where a function of this module that can become a funcref has its `VmFuncRef`.
+    pub(crate) fn funcref(&self, function: u32) -> Option<*const VmFuncRef> {
+        let artifact = self.module.artifact();
+        let position = artifact.module.escaping.binary_search(&function).ok()?;
+        Some(self.at(artifact.layout.funcref(position as u32)))
+    }
+
+    /// A function of the app's table as a C function pointer, for the signature of a parameter of a C function.
+    pub(crate) fn function_pointer(
+        &self,
+        signature: &Signature,
+        caller: &ThunkInfo,
+        argument: usize,
+        index: u32,
+    ) -> Result<u64, Refused> {
+        let name = || crate::crossing::value_name(&caller.signature, Some(argument));
+        let funcref = self.table_function(0, index).map_err(|why| format!("{}: {why}", name()))?;
+        let slot = self.callback(funcref, signature, None, &CallbackOptions::default());
+        let slot = slot.map_err(|e| format!("{}: table index {index}: {}", name(), e.message()))?;
+        Ok(slot.entry as u64)
+    }
+
+    /// The function at an index of a table.
+    pub(crate) fn table_function(&self, table: u32, index: u32) -> Result<*const VmFuncRef, String> {
+        let functions = |t: &&Table| t.ty().element == wasmbridge_artifact::RefType::Func;
+        let found = (self.tables.len() > table as usize).then(|| self.table(table)).filter(functions);
+        let table = found.ok_or("the app has no table of functions")?;
+        match table.get(u64::from(index)) {
+            None => Err(format!("index {index} is outside of the app's table of {} elements", table.len())),
+            Some(0) => Err(format!("index {index} of the app's table is null")),
+            Some(function) => Ok(function as usize as *const VmFuncRef),
+        }
+    }
+
+    /// The callback for a function and a signature: made now, or the one that was made before.
+    pub(crate) fn callback(
+        &self,
+        funcref: *const VmFuncRef,
+        signature: &Signature,
+        name: Option<&str>,
+        options: &CallbackOptions,
+    ) -> Result<Slot, crate::error::Error> {
+        let signature = self.engine().intern(signature);
+        let key = (funcref as usize, Arc::as_ptr(&signature) as usize);
+        if let Some(&slot) = self.callbacks.borrow().get(&key) {
+            return Ok(slot);
+        }
+        // SAFETY: a function reference of the group's.
+        let function = unsafe { *funcref };
+        let expected = signature.wasm_type();
+        if function.type_id != self.engine().type_id(&expected) {
+            let message = match self.function_type_by_id(function.type_id) {
+                Some(found) => format!("it is `{found}`, the prototype `{signature}` needs `{expected}`"),
+                None => format!("it is not `{expected}`, which the prototype `{signature}` needs"),
+            };
+            return Err(crate::error::Error::new(crate::error::ErrorKind::Link, message));
+        }
+        let name = name.map_or_else(|| self.module.function_name(function.function), str::to_owned);
+        let slot = callback::stamp(self, funcref, signature, name, options)?;
+        self.callbacks.borrow_mut().insert(key, slot);
+        Ok(slot)
+    }
+
+    /// A callback was freed: its address is not handed out again.
+    pub(crate) fn forget_callback(&self, funcref: *const VmFuncRef, signature: &Arc<Signature>) {
+        self.callbacks.borrow_mut().remove(&(funcref as usize, Arc::as_ptr(signature) as usize));
+    }
+
+    /// The host gives the instance up: its callbacks refuse from now on.
+    pub(crate) fn kill_callbacks(&self) {
+        for slot in self.callbacks.borrow_mut().drain() {
+            // SAFETY: stamped by this instance and not freed, or it would have been forgotten.
+            unsafe { callback::kill(slot.1.record) };
+        }
+    }
+
+    fn function_type_by_id(&self, type_id: u32) -> Option<&wasmbridge_artifact::FuncType> {
+        let index = self.module.type_ids().iter().position(|&id| id == type_id)?;
+        Some(&self.module.metadata().types[index])
+    }
+
+    /// The item of an export, if there is one of this name.
+    pub(crate) fn export(&self, name: &str) -> Option<ExternIndex> {
+        self.module.metadata().export(name)
+    }
+
+    /// The innermost crossing frames first: C functions that the app has called and that have not returned.
+    pub(crate) fn crossings(&self) -> impl Iterator<Item = CrossingFrame> {
+        // SAFETY: the vmctx is live; its crossings lie between `crossings` and the end of the array.
+        let mut next = unsafe { (*self.head()).crossings };
+        let end = self.crossings_end;
+        std::iter::from_fn(move || {
+            // SAFETY: below the end, so a frame that a thunk has filled.
+            (next < end).then(|| unsafe {
+                let frame = *next;
+                next = next.add(1);
+                frame
+            })
+        })
+    }
+
+    pub(crate) fn has_crossings(&self) -> bool {
+        self.crossings().next().is_some()
+    }
+
+    /// Whether code of the instance is on the stack: a host call, or a C function that the app has called. (A callback that runs
+    /// without either is not seen: that the host does not delete the instance there is its side of the contract.)
+    pub(crate) fn is_running(&self) -> bool {
+        self.depth.get() > 0 || self.has_crossings()
+    }
+
+    /// Moves to a stack. Nothing runs.
+    pub(crate) fn set_stack(&self, stack: StackBounds) {
+        self.stack.set(stack);
+        // SAFETY: the vmctx is live, and no code of the instance runs.
+        unsafe {
+            (*self.head()).stack_limit = stack.low;
+            (*self.head()).entry_ceiling = stack.high;
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! How a guest is stopped: what is recorded, what is put back, and who may enter afterwards.
+//!
+//! A trap that happens below a C function cannot unwind it: the trap is kept in the group (`pending`), everyone who would enter gets
+//! the default answer, and it surfaces where control comes back: in the thunk, which traps, or in the host's call, which
+//! returns it. If C was called by nobody of ours, the host takes it ([`Instance::take_error`](super::Instance::take_error)).
+
+use super::InstanceData;
+use crate::error::{Frame, Trap};
+use crate::group::State;
+use crate::os::thread_id;
+use crate::trap::{Capture, backtrace};
+use wasmbridge_artifact::TrapCode;
+
+impl InstanceData {
+    /// The landing's work: wasm code of the group, entered through this instance, has trapped.
+    pub(crate) fn trapped(&self, capture: &Capture) {
+        let group = self.group();
+        let mut state = group.lock();
+        for member in &state.members {
+            member.drop_below(capture.frame_pointer);
+        }
+        if state.pending.is_none() {
+            let detail = match capture.code {
+                TrapCode::MemoryOutOfBounds => capture.guest_addr.map(|addr| self.describe(addr)),
+                _ => state.members.iter().find_map(|m| m.refusal.take()),
+            };
+            let name = (!capture.record.is_null()).then(|| {
+                // SAFETY: the record of the callback that trapped: it was stamped, and lives at least until its call returns.
+                unsafe { crate::crossing::inbound::info(capture.record) }.name.clone()
+            });
+            let frames = backtrace::of(&capture.pcs[..capture.depth], name, &state);
+            state.pending = Some(Box::new(Trap { code: capture.code, detail, frames }));
+        }
+        // A host's own call takes the trap at once; until then, and in a callback until C comes back, nobody enters.
+        state.block();
+    }
+
+    fn describe(&self, guest_addr: u64) -> String {
+        format!("guest address {guest_addr:#x}, memory has {:#x} bytes", self.memory_len())
+    }
+
+    /// A value for a callback was refused, before its function ran or after it.
+    pub(crate) fn refused_at_boundary(&self, why: String, callback: Option<String>) {
+        let group = self.group();
+        let mut state = group.lock();
+        if state.pending.is_none() {
+            let frames = backtrace::of(&[], callback, &state);
+            state.pending = Some(Box::new(Trap { code: TrapCode::Crossing, detail: Some(why), frames }));
+        }
+        state.block();
+    }
+
+    /// A thunk refused a value, and is about to trap.
+    pub(crate) fn refused_in_thunk(&self, why: String) {
+        *self.refusal.borrow_mut() = Some(why);
+    }
+
+    /// The slow path of a callback's entry check: whether it may enter after all.
+    pub(crate) fn admit(&self, sp: usize) -> bool {
+        let group = self.group();
+        let mut state = group.lock();
+        if state.owner != thread_id() || state.pending.is_some() {
+            return false;
+        }
+        if let Err(why) = group.check_stack(&mut state, sp) {
+            let frames = backtrace::of(&[], None, &state);
+            state.pending = Some(Box::new(Trap { code: TrapCode::StackOverflow, detail: Some(why), frames }));
+            state.block();
+            return false;
+        }
+        // What is left is a crossing whose thunk lies below the caller: a `longjmp` has skipped it.
+        self.drop_below(sp);
+        true
+    }
+
+    /// Forgets crossings and scopes of native frames below an address, and puts the guest's stack pointer back to where the innermost
+    /// crossing that is left has it.
+    pub(crate) fn drop_below(&self, native_addr: usize) {
+        self.close_scope(native_addr);
+        let mut left = None;
+        let mut dropped = 0;
+        for frame in self.crossings() {
+            if frame.frame_pointer > native_addr {
+                left = Some(frame);
+                break;
+            }
+            dropped += 1;
+        }
+        // SAFETY: the vmctx is live; none of the instance's code is running, but for code further up the stack that waits for C.
+        unsafe {
+            let head = self.head();
+            (*head).crossings = (*head).crossings.add(dropped);
+            (*head).entry_ceiling = left.map_or(self.stack.get().high, |frame| frame.frame_pointer);
+            (*head).stack_pointer = left.map_or(self.idle_stack_pointer.get(), |frame| frame.stack_pointer);
+        }
+    }
+
+    /// Nobody enters, and thunks that C returns to trap.
+    fn block(&self) {
+        // SAFETY: as in `drop_below`.
+        unsafe {
+            (*self.head()).entry_ceiling = 0;
+            (*self.head()).pending = 1;
+        }
+    }
+
+    /// The trap has been taken.
+    fn unblock(&self) {
+        // SAFETY: as in `drop_below`.
+        unsafe {
+            let innermost = self.crossings().next();
+            (*self.head()).entry_ceiling = innermost.map_or(self.stack.get().high, |frame| frame.frame_pointer);
+            (*self.head()).pending = 0;
+        }
+    }
+}
+
+impl State {
+    fn block(&self) {
+        self.members.iter().for_each(|m| m.block());
+    }
+
+    /// The pending trap, which is no longer pending then.
+    pub(crate) fn take_pending(&mut self) -> Option<Trap> {
+        let trap = self.pending.take()?;
+        self.members.iter().for_each(|m| m.unblock());
+        Some(*trap)
+    }
+
+    /// C functions that members have called and that have not returned, innermost first: the native frame pointer from which wasm
+    /// frames go on, and the function's name.
+    pub(crate) fn waiting(&self) -> Vec<(usize, Frame)> {
+        let mut frames: Vec<(usize, Frame)> = self
+            .members
+            .iter()
+            .flat_map(|member| member.crossings())
+            .map(|frame| {
+                // SAFETY: a crossing's record is that of an import of a live instance.
+                let info = unsafe { &*(*frame.record).info.cast::<crate::linker::ThunkInfo>() };
+                (frame.frame_pointer, Frame::Native { name: info.name().to_owned() })
+            })
+            .collect();
+        frames.sort_by_key(|f| f.0);
+        frames
+    }
+}

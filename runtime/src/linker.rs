@@ -1,0 +1,259 @@
+//! Giving a module what it imports.
+
+use crate::callback::NativeFn;
+use crate::code::arena::ThunkPages;
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind};
+use crate::group::Group;
+use crate::instance::build::{self, link_error};
+use crate::instance::{Instance, InstanceData};
+use crate::memory::Memory;
+use crate::module::Module;
+use crate::table::Table;
+use std::collections::HashMap;
+use std::sync::Arc;
+use wasmbridge_artifact::module::{ExternIndex, ImportKind};
+use wasmbridge_artifact::vmctx::VmFuncRef;
+use wasmbridge_artifact::{MemoryType, TableType};
+use wasmbridge_trampolines::{Signature, TypeNames};
+
+/// Names that modules may import: C functions, and what instances export.
+///
+/// It belongs to one thread at a time.
+#[derive(Debug)]
+pub struct Linker {
+    engine: Engine,
+    names: TypeNames,
+    functions: HashMap<(String, String), Definition>,
+    instances: HashMap<String, Arc<InstanceData>>,
+}
+
+/// A C function.
+#[derive(Debug, Clone)]
+struct Definition {
+    signature: Arc<Signature>,
+    function: NativeFn,
+}
+
+// SAFETY: the address of a function; the instances belong to this thread by the contract of `Linker`.
+unsafe impl Send for Definition {}
+
+/// What a thunk's builtins know of it.
+#[derive(Debug)]
+pub(crate) struct ThunkInfo {
+    pub(crate) signature: Arc<Signature>,
+}
+
+impl ThunkInfo {
+    /// The C function's name.
+    pub(crate) fn name(&self) -> &str {
+        self.signature.name.as_deref().unwrap_or("(unnamed function)")
+    }
+}
+
+/// An import that has been found. Pointers are to things of instances that are in the new instance's group.
+#[derive(Debug)]
+pub(crate) enum Resolved {
+    Native { signature: Arc<Signature>, function: *const u8, code: Arc<ThunkPages> },
+    Function(*const VmFuncRef),
+    Table(*const Table),
+    Memory(*const Memory),
+    Global(*mut u8),
+}
+
+impl Linker {
+    /// A linker that defines nothing.
+    pub fn new(engine: &Engine) -> Linker {
+        Linker { engine: engine.clone(), names: TypeNames::new(), functions: HashMap::new(), instances: HashMap::new() }
+    }
+
+    /// Makes `name` a name for a C type, such as `unsigned long long`, in the prototypes that follow.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Prototype`] if `text` is no C type or `name` no identifier.
+    pub fn define_type(&mut self, name: &str, text: &str) -> Result<(), Error> {
+        self.names.define(name, text).map_err(|e| Error::new(ErrorKind::Prototype, e.to_string()))
+    }
+
+    /// Parses a prototype with the type names of this linker.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Prototype`].
+    pub fn signature(&self, prototype: &str) -> Result<Signature, Error> {
+        Signature::parse_with(prototype, &self.names).map_err(|e| Error::new(ErrorKind::Prototype, e.to_string()))
+    }
+
+    /// Defines `module` and the prototype's name as a C function. A later definition of the same name replaces it, for
+    /// instances made after.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Prototype`] if the prototype does not parse, names no function, or is not supported; [`ErrorKind::InvalidArgument`]
+    /// if the function is NULL.
+    ///
+    /// # Safety
+    /// `function` is a C function of this prototype, for as long as instances that import it live. What the prototype says of its
+    /// arguments and result is true: that is all the runtime has to go by.
+    pub unsafe fn define(&mut self, module: &str, prototype: &str, function: NativeFn) -> Result<(), Error> {
+        let signature = self.signature(prototype)?;
+        let name = signature.name.clone().ok_or_else(|| {
+            Error::new(ErrorKind::Prototype, format!("the prototype names no function: `{prototype}`"))
+        })?;
+        if function.0.is_null() {
+            return Err(Error::new(ErrorKind::InvalidArgument, format!("the function `{name}` is NULL")));
+        }
+        // Made here, so that what is not supported is refused here.
+        self.engine.thunk(&signature)?;
+        self.functions.insert((module.to_owned(), name), Definition { signature: Arc::new(signature), function });
+        Ok(())
+    }
+
+    /// Defines `module` and each of the instance's exports. The instance and those that import from it belong together: to one
+    /// thread, and a trap stops them together.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if the instance is another engine's.
+    pub fn define_instance(&mut self, module: &str, instance: &Instance) -> Result<(), Error> {
+        if !instance.data().engine().same(&self.engine) {
+            return Err(Error::new(ErrorKind::InvalidArgument, "the instance belongs to another engine"));
+        }
+        self.instances.insert(module.to_owned(), instance.data().clone());
+        Ok(())
+    }
+
+    /// Makes an instance: resolves imports, fills tables and memories, and runs the start function, and then `_initialize` if the
+    /// module exports it, as tool chains for libraries ("reactors") want it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Link`] with all imports that are missing or have another type; [`ErrorKind::Limit`] if there is not enough memory or
+    /// address space; [`ErrorKind::Trap`] if a segment does not fit or a start function traps. Writes to what was
+    /// imported stay.
+    pub fn instantiate(&self, module: &Module) -> Result<Instance, Error> {
+        if !module.engine().same(&self.engine) {
+            return Err(Error::new(ErrorKind::InvalidArgument, "the module was loaded by another engine"));
+        }
+        let mut problems = Vec::new();
+        let mut resolved = Vec::new();
+        let mut sources: Vec<Arc<InstanceData>> = Vec::new();
+        for import in module.imports() {
+            match self.resolve(module, &import.module, &import.name, import.kind, &mut sources) {
+                Ok(found) => resolved.push(found),
+                Err(why) => problems.push(format!("`{}.{}`: {why}", import.module, import.name)),
+            }
+        }
+        if !problems.is_empty() {
+            let count = problems.len();
+            let plural = if count == 1 { "import is" } else { "imports are" };
+            return Err(link_error(format!("{count} {plural} not as needed: {}", problems.join("; "))));
+        }
+        let group = self.group_of(&sources)?;
+        let data = build::allocate(module, resolved, &group)?;
+        let instance = Instance::new(data);
+        instance.data().initialise()?;
+        Ok(instance)
+    }
+
+    /// The group that an instance which imports from these joins.
+    fn group_of(&self, sources: &[Arc<InstanceData>]) -> Result<Arc<Group>, Error> {
+        let Some(first) = sources.first() else { return Ok(Group::new(self.engine.config().stack_reserve)) };
+        let here = 0u8;
+        let group = first.group();
+        for source in sources {
+            let other = source.group();
+            other.check_entry(std::ptr::from_ref(&here) as usize)?;
+            group.absorb(&other);
+        }
+        Ok(group)
+    }
+
+    fn resolve(
+        &self,
+        module: &Module,
+        from: &str,
+        name: &str,
+        kind: ImportKind,
+        sources: &mut Vec<Arc<InstanceData>>,
+    ) -> Result<Resolved, String> {
+        let metadata = module.metadata();
+        if let Some(definition) = self.functions.get(&(from.to_owned(), name.to_owned())) {
+            let ImportKind::Func(ty) = kind else { return Err("it is defined as a C function".to_owned()) };
+            let (expected, found) = (&metadata.types[ty as usize], definition.signature.wasm_type());
+            if *expected != found {
+                let prototype = &definition.signature;
+                return Err(format!("the module imports `{expected}`, its prototype `{prototype}` is `{found}`"));
+            }
+            let code = self.engine.thunk(&definition.signature).map_err(|e| e.to_string())?;
+            let signature = definition.signature.clone();
+            return Ok(Resolved::Native { signature, function: definition.function.0, code });
+        }
+        let Some(instance) = self.instances.get(from) else {
+            return Err(match kind {
+                ImportKind::Func(ty) => {
+                    format!("not defined; the module imports a function `{}`", metadata.types[ty as usize])
+                }
+                _ => "not defined".to_owned(),
+            });
+        };
+        let item = instance.export(name).ok_or("the instance has no such export")?;
+        if !sources.iter().any(|s| Arc::ptr_eq(s, instance)) {
+            sources.push(instance.clone());
+        }
+        let theirs = instance.module().metadata();
+        match (kind, item) {
+            (ImportKind::Func(ty), ExternIndex::Func(function)) => {
+                let (expected, found) = (&metadata.types[ty as usize], theirs.function_type(function));
+                match expected == found {
+                    true => Ok(Resolved::Function(instance.funcref(function).expect("exported functions escape"))),
+                    false => Err(format!("the module imports `{expected}`, the export is `{found}`")),
+                }
+            }
+            (ImportKind::Table(expected), ExternIndex::Table(index)) => {
+                let table = instance.table(index);
+                match table_fits(&expected, &table.ty()) {
+                    true => Ok(Resolved::Table(table)),
+                    false => Err(format!("the module imports `{expected}`, the export is `{}`", table.ty())),
+                }
+            }
+            (ImportKind::Memory(expected), ExternIndex::Memory(index)) => {
+                let memory = instance.memory(index);
+                let (needs, has) = (metadata.target.memory_reservation, theirs.target.memory_reservation);
+                if has < needs {
+                    return Err(format!(
+                        "the module is compiled for memories that reserve {needs} bytes, the exported one reserves {has}: compile both with the same --memory-reservation"
+                    ));
+                }
+                match memory_fits(&expected, &memory.ty()) {
+                    true => Ok(Resolved::Memory(memory)),
+                    false => Err(format!("the module imports `{expected}`, the export is `{}`", memory.ty())),
+                }
+            }
+            (ImportKind::Global(expected), ExternIndex::Global(index)) => {
+                let found = theirs.globals[index as usize];
+                match expected == found {
+                    true => Ok(Resolved::Global(instance.global_ptr(index))),
+                    false => Err(format!("the module imports `{expected}`, the export is `{found}`")),
+                }
+            }
+            _ => Err("the export is of another kind".to_owned()),
+        }
+    }
+}
+
+/// Whether limits are inside those that are asked for (specification, 3.4.8: matching).
+fn limits_fit(expected: (u64, Option<u64>), found: (u64, Option<u64>)) -> bool {
+    let maximum = match (expected.1, found.1) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(expected), Some(found)) => found <= expected,
+    };
+    found.0 >= expected.0 && maximum
+}
+
+fn table_fits(expected: &TableType, found: &TableType) -> bool {
+    (expected.element, expected.table64) == (found.element, found.table64)
+        && limits_fit((expected.minimum, expected.maximum), (found.minimum, found.maximum))
+}
+
+fn memory_fits(expected: &MemoryType, found: &MemoryType) -> bool {
+    let kind = |ty: &MemoryType| (ty.memory64, ty.shared, ty.page_size_log2);
+    kind(expected) == kind(found) && limits_fit((expected.minimum, expected.maximum), (found.minimum, found.maximum))
+}

@@ -1,0 +1,236 @@
+//! Loaded modules.
+
+use crate::code::registry::{ModuleCode, Range, Registration, register};
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind};
+use crate::os::{Access, Mapping, file_bytes, has_feature, memfd};
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use wasmbridge_artifact::module::{Export, Import};
+use wasmbridge_artifact::vmctx::HOST_PAGE;
+use wasmbridge_artifact::{Artifact, ArtifactError, FunctionKind, Module as Metadata};
+
+/// The ELF machine number of the code that this host runs: EM_X86_64 (System V psABI, 4.1).
+const MACHINE: u16 = 62;
+
+unsafe extern "C" {
+    // libgcc's registry of unwind tables, which every Rust and C++ program on Linux links.
+    fn __register_frame(begin: *const u8);
+    fn __deregister_frame(begin: *const u8);
+}
+
+/// A compiled module, mapped into the process: immutable, and shared by all its instances.
+///
+/// Cloning it gives another name for the same module. It may be used on any thread.
+#[derive(Debug, Clone)]
+pub struct Module(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    // Dropped first: the signal handler must not find what the fields after it own.
+    _registration: Option<Registration>,
+    code: Box<ModuleCode>,
+    engine: Engine,
+    artifact: Artifact,
+    /// engine-wide ids of the module's types
+    type_ids: Vec<u32>,
+    /// entry trampolines: index of the type, address; sorted
+    entries: Vec<(u32, usize)>,
+    /// the file, for mapping its memory image
+    file: File,
+    /// the file's bytes; `.text` is executable
+    mapping: Mapping,
+}
+
+// SAFETY: `ModuleCode` points into the mapping, which is never written after loading.
+unsafe impl Send for Inner {}
+// SAFETY: see above: everything here is read-only.
+unsafe impl Sync for Inner {}
+
+impl Module {
+    /// Loads the artifact at a path, by mapping it. The file may be replaced by renaming another over it, not written to.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Os`] if it cannot be read, [`ErrorKind::Artifact`] if it is no artifact that can be used here.
+    pub fn open(engine: &Engine, path: impl AsRef<Path>) -> Result<Module, Error> {
+        let path = path.as_ref();
+        let file = File::open(path).map_err(|e| Error::os(format!("cannot open `{}`", path.display()), e))?;
+        let metadata = file.metadata().map_err(|e| Error::os(format!("cannot read `{}`", path.display()), e))?;
+        if !metadata.is_file() {
+            return Err(Error::new(ErrorKind::Artifact, format!("`{}` is not a file", path.display())));
+        }
+        Module::map(engine, file, metadata.len()).map_err(|e| match e.kind() {
+            ErrorKind::Artifact => Error::new(ErrorKind::Artifact, format!("`{}`: {}", path.display(), e.message())),
+            _ => e,
+        })
+    }
+
+    /// Loads an artifact from memory. The bytes are copied.
+    ///
+    /// # Errors
+    /// As for [`Module::open`].
+    pub fn load(engine: &Engine, artifact: &[u8]) -> Result<Module, Error> {
+        let copy = || -> std::io::Result<File> {
+            let mut file = memfd(c"wasmbridge-artifact")?;
+            file.write_all(artifact)?;
+            Ok(file)
+        };
+        let file = copy().map_err(|e| Error::os("cannot copy the artifact", e))?;
+        Module::map(engine, file, artifact.len() as u64)
+    }
+
+    fn map(engine: &Engine, file: File, len: u64) -> Result<Module, Error> {
+        if len == 0 {
+            return Err(ArtifactError::Empty.into());
+        }
+        let cannot_map = |e| Error::os("cannot map the artifact", e);
+        let len = usize::try_from(len).map_err(|_| Error::new(ErrorKind::Limit, "the artifact is too large to map"))?;
+        let whole = len.next_multiple_of(HOST_PAGE as usize);
+        let mapping = Mapping::reserve(whole, HOST_PAGE as usize, 0).map_err(cannot_map)?;
+        mapping.map_file(0, whole, &file, 0, Access::Read).map_err(cannot_map)?;
+        // SAFETY: just mapped, readable; the documentation of `open` tells the host not to write to the file.
+        let bytes: &'static [u8] = unsafe { &*std::ptr::from_ref(file_bytes(&mapping, 0, len)) };
+        let artifact = Artifact::parse(bytes, MACHINE)?;
+        check_cpu(&artifact.module)?;
+
+        let text = artifact.text.clone();
+        if !text.is_empty() {
+            // The pages of `.text` are mapped again, executable: `mprotect` would be refused under `PR_SET_MDWE`.
+            let text_len = text.len().next_multiple_of(HOST_PAGE as usize).min(whole - text.start);
+            mapping
+                .map_file(text.start, text_len, &file, text.start as u64, Access::ReadExecute)
+                .map_err(cannot_map)?;
+        }
+        let text_start = mapping.start() as usize + text.start;
+        let code = Box::new(ModuleCode {
+            text: text_start,
+            functions: artifact.functions(bytes),
+            traps: artifact.traps(bytes),
+            addresses: artifact.addresses(bytes),
+            names: artifact.names(bytes),
+            module_name: artifact.module.name.clone(),
+        });
+        let mut entries: Vec<(u32, usize)> = code
+            .functions
+            .iter()
+            .filter(|f| f.kind == FunctionKind::Entry)
+            .map(|f| (f.index, text_start + f.start as usize))
+            .collect();
+        entries.sort_unstable();
+        let type_ids = artifact.module.types.iter().map(|ty| engine.type_id(ty)).collect();
+        let registration = (!text.is_empty()).then(|| {
+            // SAFETY: `code` is boxed, points into the mapping, and both are dropped after the registration.
+            unsafe { register(text_start, text_start + text.len(), Range::Module(&*code)) }
+        });
+        let inner = Inner {
+            _registration: registration,
+            code,
+            engine: engine.clone(),
+            artifact,
+            type_ids,
+            entries,
+            file,
+            mapping,
+        };
+        if let Some(eh_frame) = inner.eh_frame() {
+            // SAFETY: the section is a whole unwind table that ends with a zero length; it stays mapped until it is deregistered.
+            unsafe { __register_frame(eh_frame) };
+        }
+        Ok(Module(Arc::new(inner)))
+    }
+
+    /// The module's name, from its name section.
+    pub fn name(&self) -> Option<&str> {
+        self.metadata().name.as_deref()
+    }
+
+    /// What it must be given to be instantiated.
+    pub fn imports(&self) -> &[Import] {
+        &self.metadata().imports
+    }
+
+    /// What its instances offer.
+    pub fn exports(&self) -> &[Export] {
+        &self.metadata().exports
+    }
+
+    /// All that is known of it.
+    pub fn metadata(&self) -> &Metadata {
+        &self.0.artifact.module
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    pub(crate) fn artifact(&self) -> &Artifact {
+        &self.0.artifact
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.0.file
+    }
+
+    pub(crate) fn type_ids(&self) -> &[u32] {
+        &self.0.type_ids
+    }
+
+    /// The bytes of the data segments.
+    pub(crate) fn data(&self) -> &[u8] {
+        // SAFETY: outside of `.text`'s pages or not, all of the mapping is readable, and nobody writes to it.
+        let bytes = unsafe { file_bytes(&self.0.mapping, 0, self.0.artifact.head.file_len as usize) };
+        self.0.artifact.data(bytes)
+    }
+
+    /// The name of a function, or `wasm-function[N]`.
+    pub(crate) fn function_name(&self, function: u32) -> String {
+        self.0.code.names.get(function).map_or_else(|| format!("wasm-function[{function}]"), str::to_owned)
+    }
+
+    /// Native address of each defined function's code, by index among the defined ones.
+    pub(crate) fn defined_functions(&self) -> impl Iterator<Item = (u32, *const u8)> {
+        let text = self.0.code.text;
+        let wasm = self.0.code.functions.iter().filter(|f| f.kind == FunctionKind::Wasm);
+        wasm.map(move |f| (f.index, (text + f.start as usize) as *const u8))
+    }
+
+    /// The entry trampoline for functions of a type of this module.
+    pub(crate) fn entry(&self, ty: u32) -> Option<usize> {
+        let found = self.0.entries.binary_search_by_key(&ty, |e| e.0).ok()?;
+        Some(self.0.entries[found].1)
+    }
+}
+
+impl Inner {
+    fn eh_frame(&self) -> Option<*const u8> {
+        let range = &self.artifact.eh_frame;
+        // SAFETY: inside the mapping: the ranges of a parsed artifact are.
+        (range.len() > 4).then(|| unsafe { self.mapping.start().add(range.start).cast_const() })
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(eh_frame) = self.eh_frame() {
+            // SAFETY: registered in `map`, once.
+            unsafe { __deregister_frame(eh_frame) };
+        }
+    }
+}
+
+/// Refuses code that uses instructions that this processor has not.
+fn check_cpu(module: &Metadata) -> Result<(), Error> {
+    let target = &module.target;
+    let missing: Vec<&str> =
+        target.cpu_features.iter().map(String::as_str).filter(|f| has_feature(f) != Some(true)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing = missing.join(", ");
+    let message = format!(
+        "the artifact was compiled for a processor with {missing}, which this one has not: compile it without `--target native`"
+    );
+    Err(Error::new(ErrorKind::Artifact, message))
+}

@@ -1,0 +1,194 @@
+//! Ranges of address space.
+
+use std::fs::File;
+use std::io;
+use std::io::Write;
+use std::os::fd::{AsRawFd, FromRawFd};
+use wasmbridge_artifact::vmctx::HOST_PAGE;
+
+/// What may be done with pages. There is no "write and execute".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// read
+    Read,
+    /// read and write
+    ReadWrite,
+    /// read and execute
+    ReadExecute,
+}
+
+impl Access {
+    fn bits(self) -> libc::c_int {
+        match self {
+            Access::Read => libc::PROT_READ,
+            Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+            Access::ReadExecute => libc::PROT_READ | libc::PROT_EXEC,
+        }
+    }
+}
+
+/// A range of address space of this process, unmapped when dropped.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: *mut u8,
+    len: usize,
+}
+
+// SAFETY: a `Mapping` is an address and a length; what is done with the memory is its owner's affair.
+unsafe impl Send for Mapping {}
+// SAFETY: see above; all methods that change the mapping take the kernel's own lock.
+unsafe impl Sync for Mapping {}
+
+fn check_pages(offset: usize, len: usize, whole: usize) {
+    assert!(offset as u64 % HOST_PAGE == 0 && len as u64 % HOST_PAGE == 0, "{offset:#x} + {len:#x}: not whole pages");
+    assert!(offset.checked_add(len).is_some_and(|end| end <= whole), "{offset:#x} + {len:#x}: beyond {whole:#x}");
+}
+
+impl Mapping {
+    /// Reserves `len` bytes, inaccessible, so that the byte at `offset` lies at a multiple of `align` (a power of two).
+    pub(crate) fn reserve(len: usize, align: usize, offset: usize) -> io::Result<Mapping> {
+        check_pages(offset, len - offset, len);
+        assert!(align.is_power_of_two() && align as u64 % HOST_PAGE == 0);
+        let slack = if align as u64 > HOST_PAGE { align } else { 0 };
+        let whole = len.checked_add(slack).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping at an address the kernel chooses touches nothing that exists.
+        let address = unsafe { libc::mmap(std::ptr::null_mut(), whole, libc::PROT_NONE, flags, -1, 0) };
+        if address == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let mapping = Mapping { start: address.cast(), len: whole };
+        if slack == 0 {
+            return Ok(mapping);
+        }
+        let skip = (mapping.start as usize + offset).next_multiple_of(align) - offset - mapping.start as usize;
+        Ok(mapping.trim(skip, len))
+    }
+
+    /// Keeps `[skip, skip + len)` and unmaps what is before and after.
+    fn trim(self, skip: usize, len: usize) -> Mapping {
+        let whole = std::mem::ManuallyDrop::new(self);
+        let after = whole.len - skip - len;
+        // SAFETY: `skip + len <= whole.len` by the caller's choice of slack, so all pointers stay inside the mapping.
+        let (start, end) = unsafe { (whole.start.add(skip), whole.start.add(skip + len)) };
+        if skip > 0 {
+            // SAFETY: the range is the front of a mapping that `whole` owns and gives up here.
+            unsafe { libc::munmap(whole.start.cast(), skip) };
+        }
+        if after > 0 {
+            // SAFETY: likewise its end.
+            unsafe { libc::munmap(end.cast(), after) };
+        }
+        Mapping { start, len }
+    }
+
+    /// First byte.
+    pub(crate) fn start(&self) -> *mut u8 {
+        self.start
+    }
+
+    /// Changes what may be done with `[offset, offset + len)`, whole pages.
+    ///
+    /// Not for making pages executable: that is refused under `PR_SET_MDWE`. Map a file instead ([`Mapping::map_file`]).
+    pub(crate) fn protect(&self, offset: usize, len: usize, access: Access) -> io::Result<()> {
+        check_pages(offset, len, self.len);
+        assert_ne!(access, Access::ReadExecute, "code is mapped from a file, not made executable");
+        if len == 0 {
+            return Ok(());
+        }
+        // SAFETY: the range is inside this mapping (checked above); its memory is reached by raw pointers only, whose users
+        // know that pages they have not been given fault.
+        let done = unsafe { libc::mprotect(self.start.add(offset).cast(), len, access.bits()) };
+        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Replaces `[offset, offset + len)` by that range of a file from `file_offset` on: writable pages are copied on the first write.
+    pub(crate) fn map_file(
+        &self,
+        offset: usize,
+        len: usize,
+        file: &File,
+        file_offset: u64,
+        access: Access,
+    ) -> io::Result<()> {
+        check_pages(offset, len, self.len);
+        assert_eq!(file_offset % HOST_PAGE, 0, "file offset {file_offset:#x} is not on a page");
+        if len == 0 {
+            return Ok(());
+        }
+        let flags = libc::MAP_PRIVATE | libc::MAP_FIXED;
+        // SAFETY: `MAP_FIXED` replaces pages inside this mapping only (checked above).
+        let address = unsafe {
+            let at = self.start.add(offset).cast();
+            libc::mmap(at, len, access.bits(), flags, file.as_raw_fd(), file_offset as libc::off_t)
+        };
+        if address == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this value's own, and its owner gives up all pointers into it.
+        unsafe { libc::munmap(self.start.cast(), self.len) };
+    }
+}
+
+/// An anonymous file in memory.
+pub(crate) fn memfd(name: &std::ffi::CStr) -> io::Result<File> {
+    // SAFETY: `name` is a C string; the result is checked before it is taken as a descriptor that nobody else owns.
+    let descriptor = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: just opened, owned by nobody else.
+    Ok(unsafe { File::from_raw_fd(descriptor) })
+}
+
+/// A file in memory with these bytes, padded to whole pages and sealed: its content cannot change any more.
+pub(crate) fn code_file(bytes: &[u8]) -> io::Result<File> {
+    let mut file = memfd(c"wasmbridge-code")?;
+    file.write_all(bytes)?;
+    file.set_len((bytes.len() as u64).next_multiple_of(HOST_PAGE))?;
+    let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE | libc::F_SEAL_SEAL;
+    // SAFETY: a plain call on a descriptor we own.
+    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(file)
+}
+
+/// A mapping's bytes.
+///
+/// # Safety
+/// `[offset, offset + len)` of the mapping is readable and does not change for as long as the result is used.
+pub(crate) unsafe fn file_bytes(mapping: &Mapping, offset: usize, len: usize) -> &[u8] {
+    assert!(offset.checked_add(len).is_some_and(|end| end <= mapping.len));
+    // SAFETY: inside the mapping (just checked); readable and constant by the caller's promise.
+    unsafe { std::slice::from_raw_parts(mapping.start.add(offset), len) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reservation_is_aligned_at_its_offset() {
+        for offset in [0, 4096, 3 * 4096] {
+            let mapping = Mapping::reserve(8 << 20, 1 << 22, offset).unwrap();
+            assert_eq!((mapping.start() as usize + offset) % (1 << 22), 0);
+            assert_eq!(mapping.len, 8 << 20);
+        }
+    }
+
+    #[test]
+    fn more_than_the_address_space_is_an_error() {
+        assert_eq!(Mapping::reserve(1 << 60, 4096, 0).unwrap_err().raw_os_error(), Some(libc::ENOMEM));
+    }
+
+    #[test]
+    fn a_code_file_cannot_be_written_again() {
+        let mut file = code_file(b"\xc3").unwrap();
+        assert_eq!(file.metadata().unwrap().len(), HOST_PAGE);
+        assert!(file.write_all(b"x").is_err());
+    }
+}

@@ -1,0 +1,12 @@
+//! All calls to the operating system's memory and thread functions.
+//!
+//! Preconditions are types: a [`Mapping`] is a range that this process mapped and that nobody else unmaps; lengths and offsets
+//! given to it are multiples of the host page, which is checked once, here.
+
+mod cpu;
+mod mapping;
+mod stack;
+
+pub(crate) use cpu::has_feature;
+pub(crate) use mapping::{Access, Mapping, code_file, file_bytes, memfd};
+pub(crate) use stack::{StackBounds, bounds_around, thread_id, thread_stack};

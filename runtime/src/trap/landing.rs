@@ -1,0 +1,40 @@
+//! Where a C caller returns from, instead of the trampoline whose wasm code trapped.
+//!
+//! The signal handler makes it look as if the C caller had called [`land`]: ordinary code, outside of any signal handler, on the
+//! caller's stack just below its frame. What `land` returns is what the C caller gets.
+
+use super::Capture;
+use crate::callback;
+use crate::instance::InstanceData;
+
+/// The integer and the float result register: whichever the C caller's prototype says, it finds the default value in it.
+///
+/// # Layout
+/// An INTEGER and an SSE eightbyte: returned in `rax` and `xmm0` (System V psABI, 3.2.3).
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer {
+    int: u64,
+    float: f64,
+}
+
+/// Records the trap in the instance and answers the C caller.
+///
+/// # Safety
+/// Only the signal handler sends a thread here, with the capture that it has just filled.
+pub(crate) unsafe extern "C" fn land(capture: *mut Capture) -> Answer {
+    // SAFETY: filled by the signal handler on this thread; the instance is live, since its code was running.
+    let capture = unsafe { &*capture };
+    // SAFETY: as above.
+    let instance = unsafe { InstanceData::of(capture.vmctx) };
+    instance.trapped(capture);
+    // SAFETY: null, or the record of the callback that the C caller called: it lives at least until that call returns.
+    match unsafe { capture.record.as_ref() } {
+        Some(record) => {
+            callback::count_refused(record);
+            Answer { int: record.default_int, float: f64::from_bits(record.default_float) }
+        }
+        // The host's own call: it looks at the instance, not at the result.
+        None => Answer { int: 0, float: 0.0 },
+    }
+}
