@@ -1,5 +1,6 @@
 //! Where a function keeps its caller's registers, for the signal handler.
 
+use cranelift_codegen::RegClass;
 use cranelift_codegen::isa::unwind::UnwindInst;
 use wasmbridge_artifact::frames::{CALLEE_SAVED, FrameLayout};
 
@@ -14,17 +15,16 @@ pub(crate) fn layout(prologue: &[(u32, UnwindInst)]) -> Result<FrameLayout, Stri
     let mut layout = FrameLayout::default();
     // Bytes from the frame pointer down to the area that registers are saved in.
     let mut area = None;
-    for (offset, step) in prologue {
+    for &(offset, ref step) in prologue {
         match *step {
             UnwindInst::PushFrameRegs { .. } | UnwindInst::StackAlloc { .. } => {}
             UnwindInst::DefineNewFrame { offset_downward_to_clobbers, .. } => area = Some(offset_downward_to_clobbers),
             UnwindInst::SaveReg { clobber_offset, reg } => {
                 let area = area.ok_or("a register is saved before there is a frame")?;
-                let number = HARDWARE.iter().position(|&n| n == reg.hw_enc());
-                let position = number.filter(|_| reg.class() == cranelift_codegen::RegClass::Int);
-                let position = position.ok_or_else(|| format!("{reg:?} is saved, which no caller relies on"))?;
-                layout.saves[position] = slot(area, clobber_offset)?;
-                layout.prologue = (*offset).try_into().map_err(|_| format!("the prologue has {offset} bytes"))?;
+                if reg.class() != RegClass::Int {
+                    return Err(format!("{reg:?} is saved, which no caller relies on"));
+                }
+                save(&mut layout, reg.hw_enc(), area, clobber_offset, offset)?;
             }
             UnwindInst::RegStackOffset { .. } | UnwindInst::Aarch64SetPointerAuth { .. } => {
                 return Err(format!("the prologue does something unknown: {step:?}"));
@@ -37,42 +37,48 @@ pub(crate) fn layout(prologue: &[(u32, UnwindInst)]) -> Result<FrameLayout, Stri
     Ok(layout)
 }
 
-/// A register is saved `area - clobber_offset` bytes below the frame pointer: as a number of words.
-fn slot(area: u32, clobber_offset: u32) -> Result<u8, String> {
+/// Enters that the integer register of this hardware number is saved `area - clobber_offset` bytes below the frame pointer, by the
+/// instruction before `offset`.
+fn save(layout: &mut FrameLayout, register: u8, area: u32, clobber_offset: u32, offset: u32) -> Result<(), String> {
+    let position = HARDWARE.iter().position(|&n| n == register);
+    let position = position.ok_or_else(|| format!("register {register} is saved, which no caller relies on"))?;
     let below = area.checked_sub(clobber_offset).filter(|below| *below > 0 && below.is_multiple_of(8));
     let words = below.and_then(|below| u8::try_from(below / 8).ok());
-    words.ok_or_else(|| format!("a register is saved at {clobber_offset} of an area of {area} bytes"))
+    layout.saves[position] =
+        words.ok_or_else(|| format!("a register is saved at {clobber_offset} of an area of {area} bytes"))?;
+    layout.prologue = offset.try_into().map_err(|_| format!("the prologue has {offset} bytes"))?;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cranelift_codegen::{PReg, RegClass};
 
-    fn save(number: usize, class: RegClass, clobber_offset: u32) -> UnwindInst {
-        UnwindInst::SaveReg { clobber_offset, reg: PReg::new(number, class).into() }
-    }
-
-    const FRAME: UnwindInst =
-        UnwindInst::DefineNewFrame { offset_upward_to_caller_sp: 16, offset_downward_to_clobbers: 48 };
+    const RBX: u8 = 3;
+    const R15: u8 = 15;
 
     #[test]
     fn registers_are_counted_in_words_below_the_frame_pointer() {
-        let steps = [(4, FRAME), (20, save(3, RegClass::Int, 0)), (25, save(15, RegClass::Int, 40))];
-        assert_eq!(layout(&steps), Ok(FrameLayout { saves: [6, 0, 0, 0, 1], prologue: 25 }));
+        let mut layout = FrameLayout::default();
+        save(&mut layout, RBX, 48, 0, 20).unwrap();
+        save(&mut layout, R15, 48, 40, 25).unwrap();
+        assert_eq!(layout, FrameLayout { saves: [6, 0, 0, 0, 1], prologue: 25 });
     }
 
     #[test]
     fn a_function_that_saves_nothing_has_no_prologue_to_wait_for() {
-        assert_eq!(layout(&[(4, FRAME)]), Ok(FrameLayout::default()));
+        let frame = UnwindInst::DefineNewFrame { offset_upward_to_caller_sp: 16, offset_downward_to_clobbers: 0 };
+        assert_eq!(layout(&[(4, frame)]), Ok(FrameLayout::default()));
     }
 
     #[test]
     fn what_the_layout_cannot_say_is_an_error() {
-        assert!(layout(&[(4, FRAME), (9, save(3, RegClass::Float, 0))]).is_err(), "a float register");
-        assert!(layout(&[(4, FRAME), (9, save(0, RegClass::Int, 0))]).is_err(), "rax");
-        assert!(layout(&[(4, FRAME), (9, save(3, RegClass::Int, 48))]).is_err(), "at the frame pointer");
-        assert!(layout(&[(4, FRAME), (70_000, save(3, RegClass::Int, 0))]).is_err(), "a prologue of 70,000 bytes");
-        assert!(layout(&[]).is_err(), "no frame");
+        let mut layout = FrameLayout::default();
+        assert!(save(&mut layout, 0, 48, 0, 9).is_err(), "rax");
+        assert!(save(&mut layout, RBX, 48, 48, 9).is_err(), "at the frame pointer");
+        assert!(save(&mut layout, RBX, 48, 56, 9).is_err(), "above the frame pointer");
+        assert!(save(&mut layout, RBX, 1 << 20, 0, 9).is_err(), "a megabyte below");
+        assert!(save(&mut layout, RBX, 48, 0, 70_000).is_err(), "a prologue of 70,000 bytes");
+        assert!(super::layout(&[]).is_err(), "no frame");
     }
 }

@@ -4,9 +4,7 @@
 ;; ---- output ----
 ;; f:
 ;;   pushq %rbp
-;;   unwind PushFrameRegs { offset_upward_to_caller_sp: 16 }
 ;;   movq %rsp, %rbp
-;;   unwind DefineNewFrame { offset_upward_to_caller_sp: 16, offset_downward_to_clobbers: 0 }
 ;; block0:
 ;;   jmp     label1
 ;; block1:
@@ -16,13 +14,11 @@
 ;;   retq
 ;; g:
 ;;   pushq %rbp
-;;   unwind PushFrameRegs { offset_upward_to_caller_sp: 16 }
 ;;   movq %rsp, %rbp
 ;;   movq 8(%rdi), %r10
 ;;   addq $0x10, %r10
 ;;   cmpq %rsp, %r10
 ;;   jnbe #trap=stk_ovf
-;;   unwind DefineNewFrame { offset_upward_to_caller_sp: 16, offset_downward_to_clobbers: 0 }
 ;; block0:
 ;;   movl $0x7, %esi
 ;;   call    User(userextname0)

@@ -5,9 +5,7 @@
 ;; ---- output ----
 ;; load:
 ;;   pushq %rbp
-;;   unwind PushFrameRegs { offset_upward_to_caller_sp: 16 }
 ;;   movq %rsp, %rbp
-;;   unwind DefineNewFrame { offset_upward_to_caller_sp: 16, offset_downward_to_clobbers: 0 }
 ;; block0:
 ;;   leal (%rsi, %rdx), %esi
 ;;   movzbq 0x2000(%rdi, %rsi), %rax

@@ -5,9 +5,7 @@
 ;; ---- output ----
 ;; sum:
 ;;   pushq %rbp
-;;   unwind PushFrameRegs { offset_upward_to_caller_sp: 16 }
 ;;   movq %rsp, %rbp
-;;   unwind DefineNewFrame { offset_upward_to_caller_sp: 16, offset_downward_to_clobbers: 0 }
 ;; block0:
 ;;   movq 0x50(%rdi), %r8
 ;;   movq (%r8), %r8

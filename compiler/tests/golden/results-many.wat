@@ -8,20 +8,15 @@
 ;; ---- output ----
 ;; f:
 ;;   pushq %rbp
-;;   unwind PushFrameRegs { offset_upward_to_caller_sp: 16 }
 ;;   movq %rsp, %rbp
 ;;   movq 8(%rsi), %r10
 ;;   addq $0x20, %r10
 ;;   cmpq %rsp, %r10
 ;;   jnbe #trap=stk_ovf
-;;   unwind DefineNewFrame { offset_upward_to_caller_sp: 16, offset_downward_to_clobbers: 32 }
 ;;   subq $0x20, %rsp
 ;;   movq %rbx, (%rsp)
-;;   unwind SaveReg { clobber_offset: 0, reg: p3i }
 ;;   movq %r12, 8(%rsp)
-;;   unwind SaveReg { clobber_offset: 8, reg: p12i }
 ;;   movq %r13, 0x10(%rsp)
-;;   unwind SaveReg { clobber_offset: 16, reg: p13i }
 ;; block0:
 ;;   movq %rdi, %r13
 ;;   jmp     label1
@@ -48,18 +43,14 @@
 ;;   retq
 ;; last:
 ;;   pushq %rbp
-;;   unwind PushFrameRegs { offset_upward_to_caller_sp: 16 }
 ;;   movq %rsp, %rbp
 ;;   movq 8(%rdi), %r10
 ;;   addq $0x30, %r10
 ;;   cmpq %rsp, %r10
 ;;   jnbe #trap=stk_ovf
-;;   unwind DefineNewFrame { offset_upward_to_caller_sp: 16, offset_downward_to_clobbers: 16 }
 ;;   subq $0x20, %rsp
 ;;   movq %r12, 0x10(%rsp)
-;;   unwind SaveReg { clobber_offset: 0, reg: p12i }
 ;;   movq %r13, 0x18(%rsp)
-;;   unwind SaveReg { clobber_offset: 8, reg: p13i }
 ;; block0:
 ;;   movq %rdi, %rsi
 ;;   leaq (%rsp), %rdi

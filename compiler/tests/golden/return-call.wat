@@ -4,13 +4,11 @@
 ;; ---- output ----
 ;; f:
 ;;   pushq %rbp
-;;   unwind PushFrameRegs { offset_upward_to_caller_sp: 16 }
 ;;   movq %rsp, %rbp
 ;;   movq 8(%rdi), %r10
 ;;   addq $0x10, %r10
 ;;   cmpq %rsp, %r10
 ;;   jnbe #trap=stk_ovf
-;;   unwind DefineNewFrame { offset_upward_to_caller_sp: 16, offset_downward_to_clobbers: 0 }
 ;; block0:
 ;;   subl $0x1, %esi
 ;;   return_call_known User(userextname0) (0) tmp=%r11 %rdi=%rdi %rsi=%rsi
