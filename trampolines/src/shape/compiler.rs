@@ -1,32 +1,128 @@
-//! Compiles shapes.
-use super::{Shape, ShapeError};
+//! From a signature to a shape: drives Cranelift and checks what it made.
+
+use super::{Listing, RecordReloc, Shape, ShapeError, ShapeKind, arch, callback, thunk, unwind};
 use crate::signature::Signature;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir;
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::{CompiledCode, Context, FinalizedMachReloc, FinalizedRelocTarget};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use wasmbridge_artifact::TrapCode;
 
 /// Compiles shapes for this host; keeps its working memory between them.
-pub struct ShapeCompiler {}
+pub struct ShapeCompiler {
+    isa: OwnedTargetIsa,
+    context: Context,
+    builder: FunctionBuilderContext,
+    listings: bool,
+}
+
+/// The settings that differ from Cranelift's own.
+const SETTINGS: &[(&str, &str)] = &[
+    ("opt_level", "speed"),
+    // The signal handler walks frame pointers.
+    ("preserve_frame_pointers", "true"),
+    ("unwind_info", "true"),
+    ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+];
 
 impl ShapeCompiler {
-    /// A compiler for the processor this runs on.
+    /// A compiler for the processor this runs on. It uses no instructions beyond the processor family's first: there is nothing here that
+    /// newer ones would make faster.
     ///
     /// # Errors
     /// [`ShapeError::Host`] if shapes cannot be made for it.
     pub fn new() -> Result<ShapeCompiler, ShapeError> {
-        todo!("being written")
+        let mut flags = settings::builder();
+        for (name, value) in SETTINGS {
+            flags.set(name, value).map_err(|error| ShapeError::Host(error.to_string()))?;
+        }
+        let builder =
+            cranelift_native::builder_with_options(false).map_err(|error| ShapeError::Host(error.to_owned()))?;
+        let isa = builder.finish(settings::Flags::new(flags)).map_err(|error| ShapeError::Host(error.to_string()))?;
+        Ok(ShapeCompiler { isa, context: Context::new(), builder: FunctionBuilderContext::new(), listings: false })
+    }
+
+    /// From now on, shapes come with a [`Listing`].
+    #[must_use]
+    pub fn with_listings(mut self) -> ShapeCompiler {
+        self.listings = true;
+        self
     }
 
     /// The code that calls a wasm function as a C function of this signature.
     ///
     /// # Errors
     /// [`ShapeError::Compile`] if Cranelift refuses it.
-    pub fn callback(&mut self, _signature: &Signature) -> Result<Shape, ShapeError> {
-        todo!("being written")
+    pub fn callback(&mut self, signature: &Signature) -> Result<Shape, ShapeError> {
+        self.compile(ShapeKind::Callback, signature)
     }
 
     /// The code that calls a C function of this signature from wasm.
     ///
     /// # Errors
     /// [`ShapeError::Compile`] if Cranelift refuses it.
-    pub fn thunk(&mut self, _signature: &Signature) -> Result<Shape, ShapeError> {
-        todo!("being written")
+    pub fn thunk(&mut self, signature: &Signature) -> Result<Shape, ShapeError> {
+        self.compile(ShapeKind::Thunk, signature)
+    }
+
+    /// The code for either direction.
+    ///
+    /// # Errors
+    /// [`ShapeError::Compile`] if Cranelift refuses it.
+    pub fn compile(&mut self, kind: ShapeKind, signature: &Signature) -> Result<Shape, ShapeError> {
+        self.context.clear();
+        self.context.set_disasm(self.listings);
+        let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder);
+        match kind {
+            ShapeKind::Callback => callback::build(builder, signature, self.isa.frontend_config()),
+            ShapeKind::Thunk => thunk::build(builder, signature, self.isa.frontend_config()),
+        }
+        let clif = self.listings.then(|| self.context.func.display().to_string());
+        self.finish(kind, clif).map_err(|cause| ShapeError::Compile { signature: signature.to_string(), cause })
+    }
+
+    fn finish(&mut self, kind: ShapeKind, clif: Option<String>) -> Result<Shape, String> {
+        let compiled = self.context.compile(&*self.isa, &mut ControlPlane::default());
+        let compiled = compiled.map_err(|error| format!("{:?}", error.inner))?;
+        let shape = Shape {
+            kind,
+            code: compiled.code_buffer().to_vec(),
+            record_relocs: compiled.buffer.relocs().iter().map(record_reloc).collect::<Result<_, _>>()?,
+            frame: arch::frame_layout(&compiled.buffer.unwind_info)?,
+            traps: traps(compiled)?,
+            listing: clif.map(|clif| Listing { clif, assembly: compiled.vcode.clone().unwrap_or_default() }),
+            unwind: unwind::Unwind::of(compiled, &*self.isa)?,
+        };
+        match kind {
+            // A trap in a callback would be at a pc of which the signal handler knows nothing.
+            ShapeKind::Callback if !shape.traps.is_empty() => Err("a callback can trap".to_owned()),
+            ShapeKind::Thunk if !shape.record_relocs.is_empty() => Err("a thunk refers to a record".to_owned()),
+            _ => Ok(shape),
+        }
+    }
+}
+
+fn record_reloc(reloc: &FinalizedMachReloc) -> Result<RecordReloc, String> {
+    match reloc.target {
+        FinalizedRelocTarget::ExternalName(ir::ExternalName::User(_)) if arch::is_record_reloc(reloc.kind) => {
+            Ok(RecordReloc { offset: reloc.offset, addend: reloc.addend })
+        }
+        _ => Err(format!("relocation {reloc:?}")),
+    }
+}
+
+fn traps(code: &CompiledCode) -> Result<Vec<(u32, TrapCode)>, String> {
+    let traps = code.buffer.traps().iter().map(|trap| {
+        let code = TrapCode::from_byte(trap.code.as_raw().get());
+        code.map(|code| (trap.offset, code)).ok_or_else(|| format!("trap {}", trap.code))
+    });
+    traps.collect()
+}
+
+impl std::fmt::Debug for ShapeCompiler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShapeCompiler").field("isa", &self.isa.triple().to_string()).finish_non_exhaustive()
     }
 }

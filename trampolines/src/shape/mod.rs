@@ -3,12 +3,40 @@
 //! A shape is position-independent bytes. It refers to nothing outside of itself but, in a callback, to its own record: the
 //! runtime replicates the bytes over a page of code and fills in each copy's distance to its record ([`RecordReloc`]). A thunk gets
 //! its record as its first parameter, so that one copy serves all functions of a signature.
+//!
+//! # What is inline and what is a builtin
+//!
+//! | value | into wasm | into C |
+//! |---|---|---|
+//! | number | normalised, `long` range-checked | normalised, `long` widened |
+//! | pointer | in the memory's 4 GiB: its low half; else [`CallbackPointer`] or [`ThunkResult`] | inside the memory: the address; else [`ThunkPointer`] or [`CallbackResult`] |
+//! | `[user]` | its low half | zero-extended |
+//! | function pointer | slots | a thunk's parameter: [`ThunkFunction`]; a callback's result: slots |
+//! | all others | slots | slots |
+//!
+//! Where one value needs slots, all go through them ([`Signature::needs_slots`]): an array of 8-byte cells in the shape's frame, one for each
+//! parameter, at least one. Numbers lie there extended to 64 bits by their C type (floats by their bits), range-checked and
+//! normalised; builtins may read them, as counts, and need not touch them. A `[user]` value or pointer lies there as it came
+//! (from wasm, zero-extended), and must be replaced by what the other side gets.
+//!
+//! [`CallbackPointer`]: wasmbridge_artifact::Builtin::CallbackPointer
+//! [`CallbackResult`]: wasmbridge_artifact::Builtin::CallbackResult
+//! [`ThunkPointer`]: wasmbridge_artifact::Builtin::ThunkPointer
+//! [`ThunkResult`]: wasmbridge_artifact::Builtin::ThunkResult
+//! [`ThunkFunction`]: wasmbridge_artifact::Builtin::ThunkFunction
+//! [`Signature::needs_slots`]: crate::signature::Signature::needs_slots
 
+mod arch;
+mod callback;
 mod compiler;
+mod emit;
+mod scalar;
+mod thunk;
+mod unwind;
 
 pub use compiler::ShapeCompiler;
 
-use cranelift_codegen::isa::unwind::systemv::UnwindInfo;
+use unwind::Unwind;
 use wasmbridge_artifact::TrapCode;
 use wasmbridge_artifact::frames::FrameLayout;
 
@@ -34,7 +62,18 @@ pub struct Shape {
     pub frame: FrameLayout,
     /// The instructions that can trap, by offset, ascending; empty in a callback.
     pub traps: Vec<(u32, TrapCode)>,
-    pub(crate) unwind: UnwindInfo,
+    /// what a person reads, if the compiler was asked for it
+    pub listing: Option<Listing>,
+    unwind: Unwind,
+}
+
+/// A shape to read.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// Cranelift's intermediate code, before it is optimised
+    pub clif: String,
+    /// the machine code, with Cranelift's labels
+    pub assembly: String,
 }
 
 /// A place in a callback's code that holds the distance to the copy's record, as four bytes, little-endian.
@@ -55,12 +94,20 @@ pub enum ShapeError {
     /// The processor is not one that shapes can be made for.
     #[error("no trampolines for this processor: {0}")]
     Host(String),
-    /// Cranelift refused the code: a bug in this crate.
+    /// Cranelift refused the code, or made something of it that a shape cannot be: a bug in this crate.
     #[error("the code for `{signature}` does not compile: {cause}")]
     Compile {
         /// the signature
         signature: String,
-        /// Cranelift's words
+        /// what went wrong
         cause: String,
     },
+}
+
+impl Shape {
+    /// The `.eh_frame` section, with its terminator, for copies of the code whose first bytes are at these addresses; to be handed to
+    /// `__register_frame`, so that debuggers and C++ exceptions find their way through.
+    pub fn eh_frame(&self, copies: impl IntoIterator<Item = u64>) -> Vec<u8> {
+        self.unwind.eh_frame(copies)
+    }
 }

@@ -1,0 +1,270 @@
+//! Thunks: wasm functions that call a C function.
+//!
+//! The sandbox stands on this code: what the guest passes and was not checked here is not checked at all.
+//!
+//! ```text
+//!   arguments: converted inline, or stored in slots and       thunk_enter, or a trap
+//!   push a crossing frame
+//!   result = record.function(arguments...)
+//!   pop the crossing frame
+//!   if vmctx.pending != 0:                                    trap
+//!   result: converted inline, or stored in slot 0 and         thunk_leave, or a trap
+//! ```
+//!
+//! The check for a failed callback comes before the result is looked at: what a C library returns after it got a default answer means
+//! nothing. What `thunk_enter` has made visible is then ended by whoever takes the trap.
+
+use super::ShapeKind;
+use super::emit::{Emit, native_signature, trap_code, wasm_signature};
+use crate::signature::{Crossing, Scalar, Signature};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, Value, types};
+use cranelift_codegen::isa::TargetFrontendConfig;
+use cranelift_frontend::FunctionBuilder;
+use wasmbridge_artifact::vmctx::{crossing, head, thunk};
+use wasmbridge_artifact::{Builtin, TrapCode};
+
+/// Builds the thunk of a signature.
+pub(super) fn build(builder: FunctionBuilder<'_>, signature: &Signature, config: TargetFrontendConfig) {
+    let wasm = wasm_signature(signature, config.pointer_type());
+    let (mut emit, mut params) = Emit::start(builder, wasm, config);
+    let record = params.remove(0);
+    let vmctx = emit.load_pointer(record, thunk::VMCTX);
+    let mut thunk = Thunk { emit, signature, at: Here { record, vmctx } };
+    if signature.needs_slots(ShapeKind::Thunk) {
+        let slots = thunk.emit.cells(params.len().max(1));
+        thunk.enter(&mut params, slots);
+        let result = thunk.call(&params);
+        thunk.leave(result, slots);
+    } else {
+        thunk.convert_arguments(&mut params);
+        let result = thunk.call(&params);
+        thunk.convert_result(result);
+    }
+    thunk.emit.finish(config);
+}
+
+/// The record and the vmctx, as they are at the place that is being built.
+#[derive(Clone, Copy)]
+struct Here {
+    record: Value,
+    vmctx: Value,
+}
+
+struct Thunk<'a> {
+    emit: Emit<'a>,
+    signature: &'a Signature,
+    at: Here,
+}
+
+impl Thunk<'_> {
+    /// Converts arguments, each inline.
+    fn convert_arguments(&mut self, values: &mut Vec<Value>) {
+        for (i, param) in self.signature.params.iter().enumerate() {
+            match param.crossing {
+                Crossing::Scalar(scalar) => values[i] = self.emit.number_into_native(scalar, values[i]),
+                Crossing::User => values[i] = self.emit.ins().uextend(types::I64, values[i]),
+                Crossing::Pointer { pointee_size, .. } => self.pointer(values, i, pointee_size, param.nonnull),
+                Crossing::Function { .. } => {
+                    let wasm = values.remove(i);
+                    let native = self.ask(Builtin::ThunkFunction, values, i, wasm);
+                    values.insert(i, native);
+                }
+                _ => unreachable!("a signature with such a parameter needs slots"),
+            }
+        }
+    }
+
+    /// Converts a pointer: what it points to must lie inside the memory.
+    fn pointer(&mut self, values: &mut Vec<Value>, index: usize, size: u32, nonnull: bool) {
+        let emit = &mut self.emit;
+        let Here { record, vmctx } = self.at;
+        let wasm = values[index];
+        let slow = emit.cold_block();
+        values[index] = emit.checked_address(vmctx, record, thunk::MEMORY_BASE, wasm, size, slow);
+        let joined = emit.join_block(&all(self.at, values));
+        emit.jump(joined, &all(self.at, values));
+
+        emit.switch_to(slow);
+        let guest = emit.ins().uextend(types::I64, wasm);
+        if !nonnull {
+            let null = emit.is_zero(guest);
+            let other = emit.cold_block();
+            values[index] = guest;
+            emit.branch(null, joined, &all(self.at, values), other, &[]);
+            emit.switch_to(other);
+        }
+        values.remove(index);
+        let native = self.ask(Builtin::ThunkPointer, values, index, guest);
+        values.insert(index, native);
+        self.emit.jump(joined, &all(self.at, values));
+
+        let mut joined = self.emit.switch_to(joined);
+        *values = joined.split_off(2);
+        self.at = Here { record: joined[0], vmctx: joined[1] };
+    }
+
+    /// Has a builtin convert an argument; traps if it refuses. What lives across the call is loaded again after it.
+    fn ask(&mut self, builtin: Builtin, others: &mut Vec<Value>, index: usize, wasm: Value) -> Value {
+        let emit = &mut self.emit;
+        let Here { record, vmctx } = self.at;
+        others.push(record);
+        let spilled = emit.spill(others);
+        let index = emit.ins().iconst(types::I32, index as i64);
+        let native = emit.builtin(builtin, vmctx, &[record, index, wasm]).expect("it has a result");
+        let refused = emit.is_refusal(native);
+        emit.ins().trapnz(refused, trap_code(TrapCode::Crossing));
+        *others = emit.reload(&spilled);
+        let record = others.pop().expect("the record was the last");
+        let vmctx = emit.load_pointer(record, thunk::VMCTX);
+        self.at = Here { record, vmctx };
+        native
+    }
+
+    /// Converts arguments by the builtin.
+    fn enter(&mut self, values: &mut Vec<Value>, slots: StackSlot) {
+        for (i, param) in self.signature.params.iter().enumerate() {
+            let cell = match param.crossing {
+                Crossing::Scalar(scalar) => {
+                    let native = self.emit.number_into_native(scalar, values[i]);
+                    self.emit.number_into_cell(scalar, native)
+                }
+                _ => self.emit.ins().uextend(types::I64, values[i]),
+            };
+            self.emit.store_cell(cell, slots, i);
+        }
+        // The record is wanted after the call as well.
+        let spilled = self.emit.spill(&[self.at.record]);
+        self.through_slots(Builtin::ThunkEnter, slots);
+        let record = self.emit.reload(&spilled)[0];
+        self.at = Here { record, vmctx: self.emit.load_pointer(record, thunk::VMCTX) };
+        let types = native_signature(self.signature).params;
+        *values = types.iter().enumerate().map(|(i, param)| self.emit.load_cell(param.value_type, slots, i)).collect();
+    }
+
+    /// Calls a builtin that converts slots; traps if it refuses.
+    fn through_slots(&mut self, builtin: Builtin, slots: StackSlot) {
+        let address = self.emit.cells_address(slots);
+        let answer = self.emit.builtin(builtin, self.at.vmctx, &[self.at.record, address]).expect("it has a result");
+        self.emit.ins().trapz(answer, trap_code(TrapCode::Crossing));
+    }
+
+    /// Calls the C function, with a crossing frame as [`CrossingFrame`](wasmbridge_artifact::vmctx::CrossingFrame) says.
+    fn call(&mut self, values: &[Value]) -> Option<Value> {
+        let emit = &mut self.emit;
+        let Here { record, vmctx } = self.at;
+        let pointer = emit.pointer;
+
+        let innermost = emit.load_pointer(vmctx, head::CROSSINGS);
+        let frame = emit.ins().iadd_imm_s(innermost, i64::from(-crossing::SIZE));
+        let outer = emit.load_pointer(vmctx, head::ENTRY_CEILING);
+        // The first store is the one that meets the guard page if the array is full.
+        let may_fault = MemFlagsData::new().with_aligned().with_trap_code(Some(trap_code(TrapCode::StackOverflow)));
+        emit.ins().store(may_fault, outer, frame, crossing::OUTER_CEILING);
+        let stack_pointer = emit.load(types::I64, vmctx, head::STACK_POINTER);
+        emit.store(stack_pointer, frame, crossing::STACK_POINTER);
+        emit.store(record, frame, crossing::RECORD);
+        let frame_pointer = emit.ins().get_frame_pointer(pointer);
+        emit.store(frame_pointer, frame, crossing::FRAME_POINTER);
+        emit.store(frame, vmctx, head::CROSSINGS);
+        emit.store(frame_pointer, vmctx, head::ENTRY_CEILING);
+
+        let spilled = emit.spill(&[frame]);
+        let function = emit.load_pointer(record, thunk::FUNCTION);
+        let result = emit.call(native_signature(self.signature), function, values);
+
+        // Not `vmctx.crossings`: crossings that a `longjmp` skipped may still lie below this one.
+        let frame = emit.reload(&spilled)[0];
+        let record = emit.load_pointer(frame, crossing::RECORD);
+        let vmctx = emit.load_pointer(record, thunk::VMCTX);
+        let outer = emit.load_pointer(frame, crossing::OUTER_CEILING);
+        emit.store(outer, vmctx, head::ENTRY_CEILING);
+        let stack_pointer = emit.load(types::I64, frame, crossing::STACK_POINTER);
+        emit.store(stack_pointer, vmctx, head::STACK_POINTER);
+        let above = emit.ins().iadd_imm_s(frame, i64::from(crossing::SIZE));
+        emit.store(above, vmctx, head::CROSSINGS);
+        let pending = emit.load(types::I32, vmctx, head::PENDING);
+        emit.ins().trapnz(pending, trap_code(TrapCode::CallbackFailed));
+        self.at = Here { record, vmctx };
+        result
+    }
+
+    /// Converts the result inline, and returns it.
+    fn convert_result(&mut self, native: Option<Value>) {
+        let wasm = self.signature.result.as_ref().zip(native).map(|(result, native)| match result.crossing {
+            Crossing::Scalar(scalar) => self.number_result(scalar, native),
+            Crossing::User => self.emit.ins().ireduce(types::I32, native),
+            Crossing::Pointer { .. } => self.pointer_result(native, result.nonnull),
+            _ => unreachable!("a signature with such a result needs slots"),
+        });
+        self.emit.ins().return_(wasm.as_slice());
+    }
+
+    /// Converts a number; traps if it does not fit.
+    fn number_result(&mut self, scalar: Scalar, native: Value) -> Value {
+        let (wasm, misfit) = self.emit.number_into_wasm(scalar, native);
+        if let Some(misfit) = misfit {
+            let slow = self.emit.cold_block();
+            let next = self.emit.builder.create_block();
+            self.emit.branch(misfit, slow, &[], next, &[]);
+            self.emit.switch_to(slow);
+            self.emit.builtin(Builtin::ThunkRange, self.at.vmctx, &[self.at.record, native]);
+            self.emit.ins().trap(trap_code(TrapCode::Crossing));
+            self.emit.switch_to(next);
+        }
+        wasm
+    }
+
+    /// Converts a pointer: see the callback's pointers.
+    fn pointer_result(&mut self, native: Value, nonnull: bool) -> Value {
+        let emit = &mut self.emit;
+        let Here { record, vmctx } = self.at;
+        let base = emit.load_pointer(record, thunk::MEMORY_BASE);
+        let distance = emit.ins().bxor(native, base);
+        let elsewhere = emit.ins().ushr_imm_u(distance, 32);
+        let low = emit.ins().ireduce(types::I32, native);
+        let (slow, joined) = (emit.cold_block(), emit.join_block(&[low]));
+        emit.branch(elsewhere, slow, &[], joined, &[low]);
+
+        emit.switch_to(slow);
+        if !nonnull {
+            let null = emit.is_zero(native);
+            let zero = emit.ins().iconst(types::I32, 0);
+            let other = emit.cold_block();
+            emit.branch(null, joined, &[zero], other, &[]);
+            emit.switch_to(other);
+        }
+        let answer = emit.builtin(Builtin::ThunkResult, vmctx, &[record, native]).expect("it has a result");
+        let refused = emit.is_refusal(answer);
+        emit.ins().trapnz(refused, trap_code(TrapCode::Crossing));
+        let low = emit.ins().ireduce(types::I32, answer);
+        emit.jump(joined, &[low]);
+
+        emit.switch_to(joined)[0]
+    }
+
+    /// Converts the result by the builtin, and returns it.
+    fn leave(&mut self, native: Option<Value>, slots: StackSlot) {
+        let result = self.signature.result.as_ref().zip(native);
+        if let Some((result, native)) = result {
+            let cell = match result.crossing {
+                Crossing::Scalar(scalar) => {
+                    let wasm = self.number_result(scalar, native);
+                    let normal = self.emit.number_into_native(scalar, wasm);
+                    self.emit.number_into_cell(scalar, normal)
+                }
+                _ => native,
+            };
+            self.emit.store_cell(cell, slots, 0);
+        }
+        self.through_slots(Builtin::ThunkLeave, slots);
+        let ty = self.emit.builder.func.signature.returns.first().map(|result| result.value_type);
+        let wasm = ty.map(|ty| self.emit.load_cell(ty, slots, 0));
+        self.emit.ins().return_(wasm.as_slice());
+    }
+}
+
+fn all(at: Here, values: &[Value]) -> Vec<Value> {
+    let mut all = vec![at.record, at.vmctx];
+    all.extend_from_slice(values);
+    all
+}
