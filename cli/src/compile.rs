@@ -18,7 +18,7 @@ pub(crate) struct Args {
     #[arg(value_name = "APP.wasm")]
     module: PathBuf,
     /// Where to write the artifact [default: the module's name, ending in .wbm]
-    #[arg(short, value_name = "APP.wbm")]
+    #[arg(short, long, value_name = "APP.wbm")]
     output: Option<PathBuf>,
     /// Optimisation: 0 compiles fast, 1 and 2 make fast code, s makes fast code and prefers it short
     #[arg(short = 'O', value_enum, default_value = "2", hide_possible_values = true, value_name = "0|1|2|s")]

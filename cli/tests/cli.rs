@@ -84,7 +84,7 @@ impl Outcome {
         let error = String::from_utf8(self.output.stderr).unwrap();
         assert_eq!(self.output.status.code(), Some(1), "`{}`: {error}", self.args);
         assert!(error.starts_with("error: "), "`{}`: {error}", self.args);
-        assert_eq!(error.matches("error").count(), 1, "`{}`: {error}", self.args);
+        assert_eq!(error.matches("error: ").count(), 1, "`{}`: {error}", self.args);
         assert!(self.output.stdout.is_empty(), "`{}`", self.args);
         for word in words {
             assert!(error.contains(word), "`{}` says:\n{error}expected in it: {word}", self.args);

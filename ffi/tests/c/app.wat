@@ -1,0 +1,40 @@
+;; The app of the C programs beside this file.
+(module $app
+    (import "env" "host_add" (func $host_add (param i32 i32) (result i32)))
+    (import "env" "each" (func $each (param i32 i32) (result i32)))
+    (type $visit (func (param i32) (result i32)))
+    (memory (export "memory") 2)
+    (table (export "table") 4 funcref)
+    (elem (i32.const 1) func $double $fail $compare)
+    (global $initialized (mut i32) (i32.const 0))
+    (data (i32.const 1024) "hello\00")
+
+    (func (export "_initialize") (global.set $initialized (i32.add (global.get $initialized) (i32.const 1))))
+    (func (export "initialized") (result i32) (global.get $initialized))
+
+    (func (export "nothing"))
+    (func (export "echo_i32") (param i32) (result i32) (local.get 0))
+    (func (export "echo_i64") (param i64) (result i64) (local.get 0))
+    (func (export "echo_f32") (param f32) (result f32) (local.get 0))
+    (func (export "echo_f64") (param f64) (result f64) (local.get 0))
+    (func (export "echo_externref") (param externref) (result externref) (local.get 0))
+    (func (export "swap") (param i32 i64) (result i64 i32) (local.get 1) (local.get 0))
+    (func (export "function") (result funcref) (ref.func $double))
+    (func (export "add") (param i32 i32) (result i32) (call $host_add (local.get 0) (local.get 1)))
+
+    (func $double (export "double") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2)))
+    (func $compare (export "compare") (param i32 i32) (result i32)
+        (i32.sub (i32.load (local.get 0)) (i32.load (local.get 1))))
+    (func (export "half") (param f64) (result f64) (f64.div (local.get 0) (f64.const 2)))
+    (func (export "half_fails") (param f64) (result f64) (unreachable))
+
+    (func $inner (unreachable))
+    (func $fail (export "fail") (param i32) (result i32) (call $inner) (i32.const 1))
+    (func (export "load") (param i32) (result i32) (i32.load (local.get 0)))
+    (func (export "divide") (param i32 i32) (result i32) (i32.div_s (local.get 0) (local.get 1)))
+    (func $forever (export "forever") (result i32) (i32.add (call $forever) (i32.const 1)))
+    (func (export "indirect") (param i32) (result i32) (call_indirect (type $visit) (i32.const 7) (local.get 0)))
+    ;; Gives the function at a table index to the host's `each`.
+    (func (export "each") (param i32 i32) (result i32) (call $each (local.get 0) (local.get 1)))
+    (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+)

@@ -1,0 +1,70 @@
+/* Modules from files, from memory and from WebAssembly; damaged ones; objects deleted in another order than they were made. */
+
+#include "common.h"
+
+int main(int argc, char **argv) {
+    host h;
+    size_t len, wasm_len, i;
+    char *artifact, *wasm;
+    char path[4096];
+    wb_config config;
+    wb_engine *engine;
+    wb_module *module = NULL, *loaded, *compiled;
+    wb_linker *linker;
+    wb_instance *app;
+    CHECK(argc == 2);
+    artifact = read_file(argv[1], "app.wbm", &len);
+    wasm = read_file(argv[1], "app.wasm", &wasm_len);
+
+    memset(&config, 0, sizeof config);
+    config.stack_reserve = 64 << 10;
+    OK(wb_engine_new(&config, &engine));
+    FAILS(wb_module_open(engine, "no/such/file", &module), WB_ERROR_OS, "no/such/file");
+    FAILS(wb_module_open(engine, argv[1], &module), WB_ERROR_ARTIFACT, "not a file");
+    snprintf(path, sizeof path, "%s/app.wasm", argv[1]);
+    FAILS(wb_module_open(engine, path, &module), WB_ERROR_ARTIFACT, "wasmbridge compile");
+    FAILS(wb_module_load(engine, NULL, 0, &module), WB_ERROR_ARTIFACT, "empty");
+    FAILS(wb_module_load(engine, wasm, wasm_len, &module), WB_ERROR_ARTIFACT, "WebAssembly module");
+    FAILS(wb_module_load(engine, artifact, len - 1, &module), WB_ERROR_ARTIFACT, "truncated");
+    for (i = 0; i < len; i += len / 61) {
+        wb_error *error;
+        artifact[i] ^= 4;
+        error = wb_module_load(engine, artifact, len, &module);
+        CHECK(error != NULL && wb_error_kind(error) == WB_ERROR_ARTIFACT);
+        wb_error_delete(error);
+        artifact[i] ^= 4;
+    }
+    FAILS(wb_module_compile(engine, NULL, 0, &module), WB_ERROR_COMPILE, "");
+    FAILS(wb_module_compile(engine, "(module)", 8, &module), WB_ERROR_COMPILE, "");
+    FAILS(wb_module_compile(engine, wasm, wasm_len - 1, &module), WB_ERROR_COMPILE, "offset");
+    CHECK(module == NULL);
+
+    OK(wb_module_load(engine, artifact, len, &loaded));
+    OK(wb_module_compile(engine, wasm, wasm_len, &compiled));
+    memset(artifact, 0, len);
+    free(artifact);
+    free(wasm);
+    OK(wb_linker_new(engine, &linker));
+    OK(wb_linker_define(linker, "env", "int host_add(int a, int b)", (wb_fn)host_add));
+    OK(wb_linker_define(linker, "env", "int each(int (*visit)(int), int value)", (wb_fn)host_each));
+    OK(wb_linker_instantiate(linker, loaded, &app));
+    wb_engine_delete(engine);
+    CHECK(call_int(app, "double", 21) == 42);
+    wb_instance_delete(app);
+    OK(wb_linker_instantiate(linker, compiled, &app));
+    wb_module_delete(loaded);
+    wb_module_delete(compiled);
+    wb_linker_delete(linker);
+    CHECK(call_int(app, "double", 21) == 42);
+    wb_instance_delete(app);
+
+    /* A module belongs to its engine. */
+    h = new_host(argv[1]);
+    OK(wb_engine_new(NULL, &engine));
+    OK(wb_linker_new(engine, &linker));
+    FAILS(wb_linker_instantiate(linker, h.module, &app), WB_ERROR_INVALID_ARGUMENT, "engine");
+    wb_linker_delete(linker);
+    wb_engine_delete(engine);
+    delete_host(h);
+    return 0;
+}

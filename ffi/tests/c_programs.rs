@@ -1,0 +1,85 @@
+//! The C API from C and C++: each program in `c/` is built as C99 and as C++17, without a warning, and run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// What a program needs that links the static library; as in `wasmbridge.pc.in`.
+const LIBS: [&str; 7] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
+
+const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Werror", "-pedantic"];
+
+/// `libwasmbridge.a`, which cargo has built with this test: they are in the same directory tree.
+fn library() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let directory = test.parent().and_then(Path::parent).unwrap();
+    let library = directory.join("libwasmbridge.a");
+    assert!(library.exists(), "{} is missing", library.display());
+    library
+}
+
+/// A directory with `app.wasm` and `app.wbm`.
+fn app() -> &'static Path {
+    static APP: OnceLock<tempfile::TempDir> = OnceLock::new();
+    APP.get_or_init(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let wasm = wat::parse_file(source("app.wat")).unwrap();
+        let artifact = wasmbridge_compiler::compile(&wasm, &wasmbridge_compiler::Config::default()).unwrap();
+        std::fs::write(directory.path().join("app.wasm"), wasm).unwrap();
+        std::fs::write(directory.path().join("app.wbm"), artifact).unwrap();
+        directory
+    })
+    .path()
+}
+
+fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c").join(name)
+}
+
+#[track_caller]
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && error.is_empty(), "{command:?}: {}\n{out}{error}", output.status);
+}
+
+#[track_caller]
+fn builds_and_runs(name: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    for (compiler, flags) in [("cc", &["-std=c99"][..]), ("c++", &["-x", "c++", "-std=c++17"])] {
+        let program = directory.path().join(compiler);
+        run(Command::new(compiler)
+            .args(flags)
+            .args(WARNINGS)
+            .args(["-g", "-O1", "-I"])
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("include"))
+            .arg(source(&format!("{name}.c")))
+            // What follows is not C++ any more.
+            .args(["-x", "none"])
+            .arg(library())
+            .args(LIBS)
+            .arg("-o")
+            .arg(&program));
+        run(Command::new(&program).arg(app()));
+    }
+}
+
+macro_rules! programs {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            builds_and_runs(stringify!($name));
+        })*
+
+        #[test]
+        fn every_program_is_run() {
+            let listed = [$(concat!(stringify!($name), ".c"),)*];
+            for file in std::fs::read_dir(source("")).unwrap() {
+                let name = file.unwrap().file_name().into_string().unwrap();
+                assert!(!name.ends_with(".c") || listed.contains(&name.as_str()), "{name} is not run");
+            }
+        }
+    };
+}
+
+programs! { callbacks header_twice linkers memory modules nulls threads traps values }
