@@ -46,8 +46,8 @@
  * error of the kind WB_ERROR_INVALID_ARGUMENT, not a crash.
  *
  * Threads: engines, modules, linkers and errors may be used on any thread, by one at a time unless the function says otherwise. An instance
- * belongs to the thread that made it, and so do its callbacks: on another thread a function that uses the instance is an error of the
- * kind WB_ERROR_BUSY, and a callback returns its default value.
+ * belongs to the thread that made it (or took it with wb_instance_attach) and is used on that thread only. On another one wb_instance_call is
+ * an error of the kind WB_ERROR_BUSY, and a callback answers with its default value.
  *
  * Texts are UTF-8 and end with a zero byte.
  *
@@ -59,7 +59,7 @@
  *     const char *s[str]       text that ends with a zero byte; the app sees a copy of a native one
  *     void *p[in: n * size]    so many bytes to read; `out` to write, `inout` for both. Numbers are those of other parameters
  *     char **v[str: n]         an array of n texts; T **v[handle: n] of n objects
- *     int (*f)(int)            a function: an index of the app's table outside, a function pointer inside, or the reverse
+ *     int (*f)(int)            a function: for the app an index of its table, for C a pointer
  */
 
 #ifndef WASMBRIDGE_H
@@ -509,12 +509,14 @@ void wb_module_delete(wb_module *module);
 wb_error *wb_linker_new(const wb_engine *engine, wb_linker **linker);
 
 /**
- * Makes a name for a type known to the prototypes of this linker, and of instances made with it from then on:
- * `"typedef unsigned my_handle"`. The names of C's own headers (`size_t`, `uint8_t`, ...) are known.
+ * Makes `name` a name for the C type that `type` spells, such as `"unsigned long long"` or `"int (*)(void *, int)"`, in the prototypes that
+ * this linker is given from then on. The names of C's own headers (`size_t`, `uint8_t`, ...) are known.
  *
- * `declaration` is only read. Fails with WB_ERROR_PROTOTYPE if it cannot be parsed.
+ * Both are only read. Fails with WB_ERROR_PROTOTYPE if `type` is no C type or `name` no identifier.
  */
-wb_error *wb_linker_typedef(wb_linker *linker, const char *declaration);
+wb_error *wb_linker_typedef(wb_linker *linker,
+                            const char *name,
+                            const char *type);
 
 /**
  * Defines a C function that apps may import: under the name in `prototype`, from the module `module` (clang's apps import from
@@ -525,8 +527,7 @@ wb_error *wb_linker_typedef(wb_linker *linker, const char *declaration);
  * called then. A definition of the same name replaces the one before, for later instances.
  *
  * `module` and `prototype` are only read. `function` must stay callable as long as there are instances made with this linker, and must be
- * what the prototype says. It is called on the thread that runs the app; it may call the app's callbacks and exports, and `longjmp` out to a
- * frame further up.
+ * what the prototype says. It is called on the thread that runs the app, and may call the app's callbacks and exports.
  *
  * Fails with WB_ERROR_PROTOTYPE if the prototype cannot be parsed, has no name, or is not supported: the message says where.
  */
@@ -668,8 +669,8 @@ wb_error *wb_guest_addr(const wb_instance *instance,
  *
  * Until it is taken, callbacks of the instance answer with their default values, and `wb_instance_call` fails with WB_ERROR_BUSY. Where
  * the app itself called the C library, the error comes out of that call as a trap instead, and there is none to take. The error is the
- * caller's, who ends it with `wb_error_delete`. On the instance's thread; on another the result is an error of the kind WB_ERROR_BUSY, as it is
- * an error of the kind WB_ERROR_INVALID_ARGUMENT if `instance` is NULL.
+ * caller's, who ends it with `wb_error_delete`. For an `instance` that is NULL it is an error of the kind WB_ERROR_INVALID_ARGUMENT. On the
+ * instance's thread.
  */
 wb_error *wb_instance_take_error(const wb_instance *instance);
 

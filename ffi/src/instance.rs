@@ -1,10 +1,11 @@
 //! Instances, and their callbacks.
 
 use crate::boundary::{Out, array, delete, guard, invalid, object, text};
-use crate::error::wb_error;
+use crate::error::{wb_error, wb_errorkind};
 use crate::value::{wb_fn, wb_val};
 use std::ffi::{c_char, c_void};
 use std::ptr;
+use wasmbridge_runtime::metadata::ExternIndex;
 use wasmbridge_runtime::{Answer, CallbackOptions, Instance, NativeFn, Value};
 
 /// An instance: one running copy of an app.
@@ -46,18 +47,30 @@ pub unsafe extern "C" fn wb_instance_call(
             return Err(invalid("`results` is NULL"));
         }
         let args = args.iter().enumerate().map(|(i, arg)| arg.read(i + 1)).collect::<Result<Vec<Value>, _>>()?;
-        let ty = instance.0.function_type(name)?;
-        if ty.results.len() != nresults {
-            let message = format!("`{name}` has {} results, `nresults` is {nresults}", ty.results.len());
-            return Err(invalid(message));
-        }
+        check_results(&instance.0, name, nresults)?;
         let values = instance.0.call(name, &args)?;
-        let values = values.into_iter().enumerate().map(|(i, value)| wb_val::of(value, i + 1));
-        let values = values.collect::<Result<Vec<wb_val>, _>>()?;
-        // SAFETY: as above: there is room for `nresults`, and so many there are. What is written over is C's.
-        unsafe { ptr::copy_nonoverlapping(values.as_ptr(), results, values.len()) };
+        let values: Vec<wb_val> = values.into_iter().filter_map(wb_val::write).collect();
+        debug_assert_eq!(values.len(), nresults);
+        if nresults > 0 {
+            // SAFETY: as above: there is room for `nresults`, and so many there are. What is written over is C's.
+            unsafe { ptr::copy_nonoverlapping(values.as_ptr(), results, values.len()) };
+        }
         Ok(())
     })
+}
+
+/// Refuses a call whose results C would not get, before it is made. Whether there is such a function is for the call to find out.
+fn check_results(instance: &Instance, name: &str, nresults: usize) -> crate::boundary::Result<()> {
+    let module = instance.module().metadata();
+    let Some(ExternIndex::Func(function)) = module.export(name) else { return Ok(()) };
+    let results = &module.function_type(function).results;
+    if results.len() != nresults {
+        return Err(invalid(format!("`{name}` has {} results, `nresults` is {nresults}", results.len())));
+    }
+    match results.iter().find(|ty| !wb_val::can_hold(**ty)) {
+        Some(ty) => Err(invalid(format!("`{name}` returns {ty}, which wb_val has no kind for"))),
+        None => Ok(()),
+    }
 }
 
 /// Settings of a callback. Set all of it to zero first (`wb_callback_options options = {0};`): zero is each setting's default, and a later
@@ -87,7 +100,7 @@ unsafe fn options(options: *const wb_callback_options) -> crate::boundary::Resul
         (0, float) => Answer::Float(float),
         _ => return Err(invalid("`options` has two default values, an integer and a float")),
     };
-    Ok(CallbackOptions { default, ..CallbackOptions::default() })
+    Ok(CallbackOptions { default })
 }
 
 fn function(native: NativeFn) -> wb_fn {
@@ -175,7 +188,7 @@ pub unsafe extern "C" fn wb_callback_refused(callback: wb_fn, count: *mut u64) -
         let callback = callback.ok_or_else(|| invalid("`callback` is NULL"))?;
         // SAFETY: the caller's duty.
         let out = unsafe { Out::new(count, "count") }?;
-        out.set(wasmbridge_runtime::callback_refused(NativeFn(callback as *const u8))?);
+        out.set(wasmbridge_runtime::callback_refusals(NativeFn(callback as *const u8))?);
         Ok(())
     })
 }
@@ -214,14 +227,15 @@ pub unsafe extern "C" fn wb_instance_memory(
     guard(|| {
         // SAFETY: the caller's duty, as below.
         let instance = unsafe { object(instance, "instance") }?;
-        let (start, bytes) = instance.0.memory()?;
+        let none = || wb_error::new(wb_errorkind::WB_ERROR_NOT_FOUND, "the app has no memory".to_owned());
+        let view = instance.0.memory().ok_or_else(none)?;
         if !base.is_null() {
             // SAFETY: as above, and not NULL.
-            unsafe { base.write(start.cast()) };
+            unsafe { base.write(view.base.cast()) };
         }
         if !len.is_null() {
             // SAFETY: as above, and not NULL.
-            unsafe { len.write(bytes) };
+            unsafe { len.write(view.len_bytes as usize) };
         }
         Ok(())
     })
@@ -246,7 +260,7 @@ pub unsafe extern "C" fn wb_native_ptr(
         let instance = unsafe { object(instance, "instance") }?;
         // SAFETY: as above.
         let out = unsafe { Out::new(ptr, "ptr") }?;
-        out.set(instance.0.native_ptr(guest_addr, len)?.cast());
+        out.set(instance.0.native_ptr(guest_addr, len as u64)?.cast());
         Ok(())
     })
 }
@@ -278,8 +292,8 @@ pub unsafe extern "C" fn wb_guest_addr(
 ///
 /// Until it is taken, callbacks of the instance answer with their default values, and `wb_instance_call` fails with WB_ERROR_BUSY. Where
 /// the app itself called the C library, the error comes out of that call as a trap instead, and there is none to take. The error is the
-/// caller's, who ends it with `wb_error_delete`. On the instance's thread; on another the result is an error of the kind WB_ERROR_BUSY, as it is
-/// an error of the kind WB_ERROR_INVALID_ARGUMENT if `instance` is NULL.
+/// caller's, who ends it with `wb_error_delete`. For an `instance` that is NULL it is an error of the kind WB_ERROR_INVALID_ARGUMENT. On the
+/// instance's thread.
 ///
 /// # Safety
 /// `instance` is NULL or an instance.

@@ -32,21 +32,27 @@ pub unsafe extern "C" fn wb_linker_new(engine: *const wb_engine, linker: *mut *m
     })
 }
 
-/// Makes a name for a type known to the prototypes of this linker, and of instances made with it from then on:
-/// `"typedef unsigned my_handle"`. The names of C's own headers (`size_t`, `uint8_t`, ...) are known.
+/// Makes `name` a name for the C type that `type` spells, such as `"unsigned long long"` or `"int (*)(void *, int)"`, in the prototypes that
+/// this linker is given from then on. The names of C's own headers (`size_t`, `uint8_t`, ...) are known.
 ///
-/// `declaration` is only read. Fails with WB_ERROR_PROTOTYPE if it cannot be parsed.
+/// Both are only read. Fails with WB_ERROR_PROTOTYPE if `type` is no C type or `name` no identifier.
 ///
 /// # Safety
-/// `linker` is NULL or a linker that nobody else uses; `declaration` is NULL or a text.
+/// `linker` is NULL or a linker that nobody else uses; `name` and `type` are NULL or texts.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wb_linker_typedef(linker: *mut wb_linker, declaration: *const c_char) -> *mut wb_error {
+pub unsafe extern "C" fn wb_linker_typedef(
+    linker: *mut wb_linker,
+    name: *const c_char,
+    r#type: *const c_char,
+) -> *mut wb_error {
     guard(|| {
         // SAFETY: the caller's duty, as below.
         let linker = unsafe { object_mut(linker, "linker") }?;
         // SAFETY: as above.
-        let declaration = unsafe { text(declaration, "declaration") }?;
-        linker.0.typedef(declaration)?;
+        let name = unsafe { text(name, "name") }?;
+        // SAFETY: as above.
+        let ty = unsafe { text(r#type, "type") }?;
+        linker.0.define_type(name, ty)?;
         Ok(())
     })
 }
@@ -59,8 +65,7 @@ pub unsafe extern "C" fn wb_linker_typedef(linker: *mut wb_linker, declaration: 
 /// called then. A definition of the same name replaces the one before, for later instances.
 ///
 /// `module` and `prototype` are only read. `function` must stay callable as long as there are instances made with this linker, and must be
-/// what the prototype says. It is called on the thread that runs the app; it may call the app's callbacks and exports, and `longjmp` out to a
-/// frame further up.
+/// what the prototype says. It is called on the thread that runs the app, and may call the app's callbacks and exports.
 ///
 /// Fails with WB_ERROR_PROTOTYPE if the prototype cannot be parsed, has no name, or is not supported: the message says where.
 ///

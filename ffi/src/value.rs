@@ -2,6 +2,7 @@
 
 use crate::boundary::invalid;
 use std::ffi::c_void;
+use wasmbridge_artifact::{RefType, ValType};
 use wasmbridge_runtime::Value;
 
 /// A C function pointer of any type. Cast it to the type it has before calling it.
@@ -63,8 +64,13 @@ impl wb_val {
         }
     }
 
+    /// Whether there is a kind for values of this type.
+    pub(crate) fn can_hold(ty: ValType) -> bool {
+        !matches!(ty, ValType::V128 | ValType::Ref(RefType::Func))
+    }
+
     /// A value for C, if it has a type that C can see.
-    pub(crate) fn of(value: Value, number: usize) -> crate::boundary::Result<wb_val> {
+    pub(crate) fn write(value: Value) -> Option<wb_val> {
         // All bits beyond the member's are zero, so that a whole value may be compared or printed.
         let mut of = wb_val_of { i64: 0 };
         let kind = match value {
@@ -88,8 +94,8 @@ impl wb_val {
                 of.r#ref = v as *mut c_void;
                 WB_EXTERNREF
             }
-            other => return Err(invalid(format!("result {number} is {}, which C cannot take", other.ty()))),
+            Value::V128(_) | Value::FuncRef(_) => return None,
         };
-        Ok(wb_val { kind, of })
+        Some(wb_val { kind, of })
     }
 }

@@ -9,11 +9,9 @@ const LIBS: [&str; 7] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"
 
 const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Werror", "-pedantic"];
 
-/// `libwasmbridge.a`, which cargo has built with this test: they are in the same directory tree.
+/// `libwasmbridge.a`, which cargo has built for this test, into the same directory.
 fn library() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let directory = test.parent().and_then(Path::parent).unwrap();
-    let library = directory.join("libwasmbridge.a");
+    let library = std::env::current_exe().unwrap().with_file_name("libwasmbridge.a");
     assert!(library.exists(), "{} is missing", library.display());
     library
 }

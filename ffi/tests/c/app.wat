@@ -5,7 +5,7 @@
     (type $visit (func (param i32) (result i32)))
     (memory (export "memory") 2)
     (table (export "table") 4 funcref)
-    (elem (i32.const 1) func $double $fail $compare)
+    (elem (i32.const 1) func $twice $fail $compare)
     (global $initialized (mut i32) (i32.const 0))
     (data (i32.const 1024) "hello\00")
 
@@ -19,10 +19,10 @@
     (func (export "echo_f64") (param f64) (result f64) (local.get 0))
     (func (export "echo_externref") (param externref) (result externref) (local.get 0))
     (func (export "swap") (param i32 i64) (result i64 i32) (local.get 1) (local.get 0))
-    (func (export "function") (result funcref) (ref.func $double))
+    (func (export "function") (result funcref) (ref.func $twice))
     (func (export "add") (param i32 i32) (result i32) (call $host_add (local.get 0) (local.get 1)))
 
-    (func $double (export "double") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2)))
+    (func $twice (export "twice") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2)))
     (func $compare (export "compare") (param i32 i32) (result i32)
         (i32.sub (i32.load (local.get 0)) (i32.load (local.get 1))))
     (func (export "half") (param f64) (result f64) (f64.div (local.get 0) (f64.const 2)))

@@ -16,22 +16,22 @@ int main(int argc, char **argv) {
     CHECK(argc == 2);
     h = new_host(argv[1]);
 
-    OK(wb_callback(h.app, "int double(int x)", NULL, &f));
+    OK(wb_callback(h.app, "int twice(int x)", NULL, &f));
     CHECK(((int_fn)f)(21) == 42);
-    OK(wb_callback(h.app, "int double(int)", NULL, &same));
+    OK(wb_callback(h.app, "int twice(int)", NULL, &same));
     CHECK(f == same);
     OK(wb_callback_at(h.app, 1, "int (int)", NULL, &same));
     CHECK(f == same);
-    OK(wb_callback(h.app, "signed char double(signed char)", NULL, &g));
+    OK(wb_callback(h.app, "signed char twice(signed char)", NULL, &g));
     CHECK(f != g && ((signed char (*)(signed char))g)(100) == -56);
     g = NULL;
 
     FAILS(wb_callback(h.app, "int missing(int x)", NULL, &g), WB_ERROR_NOT_FOUND, "missing");
     FAILS(wb_callback(h.app, "int memory(int x)", NULL, &g), WB_ERROR_NOT_FOUND, "memory");
-    FAILS(wb_callback(h.app, "double double(int x)", NULL, &g), WB_ERROR_PROTOTYPE, "");
+    FAILS(wb_callback(h.app, "double twice(int x)", NULL, &g), WB_ERROR_LINK, "(i32) -> f64");
     FAILS(wb_callback(h.app, "float half(int x)", NULL, &g), WB_ERROR_LINK, "(f64) -> f64");
     FAILS(wb_callback(h.app, "float half(int x)", NULL, &g), WB_ERROR_LINK, "(i32) -> f32");
-    FAILS(wb_callback(h.app, "int double(int x", NULL, &g), WB_ERROR_PROTOTYPE, "expected");
+    FAILS(wb_callback(h.app, "int twice(int x", NULL, &g), WB_ERROR_PROTOTYPE, "expected");
     FAILS(wb_callback(h.app, "int (int x)", NULL, &g), WB_ERROR_PROTOTYPE, "name");
     FAILS(wb_callback_at(h.app, 0, "int (int)", NULL, &g), WB_ERROR_NOT_FOUND, "null");
     FAILS(wb_callback_at(h.app, 4, "int (int)", NULL, &g), WB_ERROR_NOT_FOUND, "4 elements");
@@ -73,8 +73,8 @@ int main(int argc, char **argv) {
     wb_error_delete(error);
 
     /* What is no callback. */
-    FAILS(wb_callback_refused((wb_fn)abs, &refused), WB_ERROR_NOT_FOUND, "not the address of a callback");
-    FAILS(wb_callback_delete((wb_fn)abs), WB_ERROR_NOT_FOUND, "not the address of a callback");
+    FAILS(wb_callback_refused((wb_fn)host_add, &refused), WB_ERROR_NOT_FOUND, "not the address of a callback");
+    FAILS(wb_callback_delete((wb_fn)host_add), WB_ERROR_NOT_FOUND, "not the address of a callback");
     OK(wb_callback_delete(f));
     FAILS(wb_callback_delete(f), WB_ERROR_NOT_FOUND, "not the address of a callback");
     OK(wb_callback(h.app, "int compare(const void *a, const void *b)", NULL, &f));
@@ -83,7 +83,7 @@ int main(int argc, char **argv) {
     /* When the app is gone its callbacks answer with their default values. */
     options.default_int = 5;
     options.default_float = 0;
-    OK(wb_callback(h.app, "short double(short)", &options, &g));
+    OK(wb_callback(h.app, "short twice(short)", &options, &g));
     delete_host(h);
     CHECK(((short (*)(short))g)(21) == 5);
     CHECK(((int (*)(const void *, const void *))f)(stack, stack) == 0);

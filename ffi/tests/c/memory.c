@@ -27,7 +27,7 @@ int main(int argc, char **argv) {
     FAILS(wb_native_ptr(h.app, (uint64_t)-1, 2, &p), WB_ERROR_INVALID_ARGUMENT, "memory");
     FAILS(wb_native_ptr(h.app, 1, (size_t)-1, &p), WB_ERROR_INVALID_ARGUMENT, "memory");
     FAILS(wb_guest_addr(h.app, &outside, &addr), WB_ERROR_INVALID_ARGUMENT, "memory");
-    FAILS(wb_guest_addr(h.app, (char *)base + len, &addr), WB_ERROR_INVALID_ARGUMENT, "memory");
+    FAILS(wb_guest_addr(h.app, (char *)base - 1, &addr), WB_ERROR_INVALID_ARGUMENT, "memory");
     CHECK(p == NULL && addr == 77);
 
     CHECK(call_int(h.app, "grow", 3) == 2);

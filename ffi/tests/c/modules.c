@@ -49,13 +49,13 @@ int main(int argc, char **argv) {
     OK(wb_linker_define(linker, "env", "int each(int (*visit)(int), int value)", (wb_fn)host_each));
     OK(wb_linker_instantiate(linker, loaded, &app));
     wb_engine_delete(engine);
-    CHECK(call_int(app, "double", 21) == 42);
+    CHECK(call_int(app, "twice", 21) == 42);
     wb_instance_delete(app);
     OK(wb_linker_instantiate(linker, compiled, &app));
     wb_module_delete(loaded);
     wb_module_delete(compiled);
     wb_linker_delete(linker);
-    CHECK(call_int(app, "double", 21) == 42);
+    CHECK(call_int(app, "twice", 21) == 42);
     wb_instance_delete(app);
 
     /* A module belongs to its engine. */

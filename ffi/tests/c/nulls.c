@@ -35,11 +35,12 @@ int main(int argc, char **argv) {
 
     NULL_FAILS(wb_linker_new(NULL, &linker), "engine");
     NULL_FAILS(wb_linker_new(h.engine, NULL), "linker");
-    NULL_FAILS(wb_linker_typedef(NULL, "typedef int t"), "linker");
-    NULL_FAILS(wb_linker_typedef(h.linker, NULL), "declaration");
-    NULL_FAILS(wb_linker_define(NULL, "env", "int f(int)", (wb_fn)abs), "linker");
-    NULL_FAILS(wb_linker_define(h.linker, NULL, "int f(int)", (wb_fn)abs), "module");
-    NULL_FAILS(wb_linker_define(h.linker, "env", NULL, (wb_fn)abs), "prototype");
+    NULL_FAILS(wb_linker_typedef(NULL, "t", "int"), "linker");
+    NULL_FAILS(wb_linker_typedef(h.linker, NULL, "int"), "name");
+    NULL_FAILS(wb_linker_typedef(h.linker, "t", NULL), "type");
+    NULL_FAILS(wb_linker_define(NULL, "env", "int f(int)", (wb_fn)host_add), "linker");
+    NULL_FAILS(wb_linker_define(h.linker, NULL, "int f(int)", (wb_fn)host_add), "module");
+    NULL_FAILS(wb_linker_define(h.linker, "env", NULL, (wb_fn)host_add), "prototype");
     NULL_FAILS(wb_linker_define(h.linker, "env", "int f(int)", NULL), "function");
     NULL_FAILS(wb_linker_define_instance(NULL, "x", h.app), "linker");
     NULL_FAILS(wb_linker_define_instance(h.linker, NULL, h.app), "name");
@@ -51,17 +52,17 @@ int main(int argc, char **argv) {
 
     NULL_FAILS(wb_instance_call(NULL, "nothing", NULL, 0, NULL, 0), "instance");
     NULL_FAILS(wb_instance_call(h.app, NULL, NULL, 0, NULL, 0), "name");
-    NULL_FAILS(wb_instance_call(h.app, "double", NULL, 1, &value, 1), "args");
-    NULL_FAILS(wb_instance_call(h.app, "double", &value, 1, NULL, 1), "results");
+    NULL_FAILS(wb_instance_call(h.app, "twice", NULL, 1, &value, 1), "args");
+    NULL_FAILS(wb_instance_call(h.app, "twice", &value, 1, NULL, 1), "results");
     OK(wb_instance_call(h.app, "nothing", NULL, 0, NULL, 0));
-    NULL_FAILS(wb_callback(NULL, "int double(int)", NULL, &callback), "instance");
+    NULL_FAILS(wb_callback(NULL, "int twice(int)", NULL, &callback), "instance");
     NULL_FAILS(wb_callback(h.app, NULL, NULL, &callback), "prototype");
-    NULL_FAILS(wb_callback(h.app, "int double(int)", NULL, NULL), "callback");
+    NULL_FAILS(wb_callback(h.app, "int twice(int)", NULL, NULL), "callback");
     NULL_FAILS(wb_callback_at(NULL, 1, "int (int)", NULL, &callback), "instance");
     NULL_FAILS(wb_callback_at(h.app, 1, NULL, NULL, &callback), "prototype");
     NULL_FAILS(wb_callback_at(h.app, 1, "int (int)", NULL, NULL), "callback");
     NULL_FAILS(wb_callback_refused(NULL, &number), "callback");
-    OK(wb_callback(h.app, "int double(int)", NULL, &callback));
+    OK(wb_callback(h.app, "int twice(int)", NULL, &callback));
     NULL_FAILS(wb_callback_refused(callback, NULL), "count");
     OK(wb_callback_delete(NULL));
     NULL_FAILS(wb_instance_memory(NULL, NULL, NULL), "instance");

@@ -13,7 +13,7 @@ static void traps(wb_instance *app, const char *name, const wb_val *args, size_t
     CHECK(wb_error_frame_count(error) > 0);
     wb_error_delete(error);
     /* The app goes on. */
-    CHECK(call_int(app, "double", 4) == 8);
+    CHECK(call_int(app, "twice", 4) == 8);
 }
 
 int main(int argc, char **argv) {
