@@ -27,14 +27,19 @@ pub(crate) fn enter(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64]
         let value = guest[index];
         slots[index] = match &param.crossing {
             Crossing::Scalar(_) | Crossing::User => continue,
-            _ if value == 0 => 0,
-            Crossing::Function { signature: callback, .. } => {
-                instance.function_pointer(callback, info, index, value as u32)?
-            }
             Crossing::Extent { count, element_size, .. } => {
                 let len = extent(instance, signature, count, &numbers, &guest, *element_size)
                     .map_err(|why| format!("{}: {why}", name(index)))?;
-                in_memory(instance, value, len).map_err(|why| format!("{}: {why}", name(index)))?
+                // C would follow a NULL that is said to have bytes behind it.
+                match value {
+                    0 if len == 0 => 0,
+                    0 => return Err(format!("{}: NULL, with a length of {len} bytes", name(index))),
+                    _ => in_memory(instance, value, len).map_err(|why| format!("{}: {why}", name(index)))?,
+                }
+            }
+            _ if value == 0 => 0,
+            Crossing::Function { signature: callback, .. } => {
+                instance.function_pointer(callback, info, index, value as u32)?
             }
             crossing => pointer_like(instance, crossing, value).map_err(|why| format!("{}: {why}", name(index)))?,
         };

@@ -1,0 +1,38 @@
+//! What the tests share.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use wasmbridge_compiler::Config;
+use wasmbridge_runtime::{Engine, Instance, Linker, Module, NativeFn};
+
+pub fn engine() -> Engine {
+    Engine::new(Default::default()).unwrap()
+}
+
+pub fn module_with(engine: &Engine, wat: &str, config: &Config) -> Module {
+    let artifact = wasmbridge_compiler::compile(&wat::parse_str(wat).unwrap(), config).unwrap();
+    Module::load(engine, &artifact).unwrap()
+}
+
+pub fn module(engine: &Engine, wat: &str) -> Module {
+    module_with(engine, wat, &Config::default())
+}
+
+/// A linker with these C functions in module `env`.
+pub fn linker(engine: &Engine, functions: &[(&str, *const u8)]) -> Linker {
+    let mut linker = Linker::new(engine);
+    for (prototype, function) in functions {
+        // SAFETY: each test passes the function that its prototype describes.
+        unsafe { linker.define("env", prototype, NativeFn(*function)) }.unwrap();
+    }
+    linker
+}
+
+pub fn instance_with(wat: &str, functions: &[(&str, *const u8)]) -> Instance {
+    let engine = engine();
+    let module = module(&engine, wat);
+    linker(&engine, functions).instantiate(&module).unwrap()
+}
+
+pub fn instance(wat: &str) -> Instance {
+    instance_with(wat, &[])
+}
