@@ -18,7 +18,11 @@ fn shapes_are_what_they_were() {
     assert!(!files.is_empty());
     let mut compiler = ShapeCompiler::new().unwrap().with_listings();
     let changed: Vec<String> = files.iter().filter_map(|file| difference(file, &mut compiler)).collect();
-    assert!(changed.is_empty(), "{}\nif this is as it should be: {BLESS}=1 cargo test -p wasmbridge-trampolines", changed.join("\n"));
+    assert!(
+        changed.is_empty(),
+        "{}\nif this is as it should be: {BLESS}=1 cargo test -p wasmbridge-trampolines",
+        changed.join("\n")
+    );
 }
 
 /// What has changed, unless it was blessed.
@@ -52,7 +56,11 @@ fn output(head: &str, compiler: &mut ShapeCompiler) -> String {
     writeln!(out, "record at: {:?}", shape.record_relocs.iter().map(|r| r.offset).collect::<Vec<_>>()).unwrap();
     writeln!(out, "traps: {:?}", shape.traps.iter().map(|t| t.1).collect::<Vec<_>>()).unwrap();
     let listing = shape.listing.unwrap();
-    writeln!(out, "\n{}\n{}", listing.clif, listing.assembly).unwrap();
+    if !listing.fast.is_empty() {
+        writeln!(out, "\nfast entry, {} instructions:\n{}", listing.fast.lines().count(), listing.fast.trim_end())
+            .unwrap();
+    }
+    writeln!(out, "\n{}\n{}", listing.clif, listing.assembly.trim_end()).unwrap();
     out
 }
 

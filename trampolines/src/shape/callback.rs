@@ -3,16 +3,19 @@
 //! The sandbox stands on this code: a stack pointer, pointer or integer that was not checked here is not checked at all.
 //!
 //! ```text
-//!   record = address of this copy's record
-//!   vmctx = record.vmctx
+//!   cells = arguments, numbers normalised
 //!   if sp < vmctx.stack_limit or sp >= vmctx.entry_ceiling:   callback_admit, or the default answer
-//!   arguments: converted inline, or stored in slots and            callback_enter, or the default answer
-//!   result = record.code(record.callee_vmctx, arguments...)
-//!   result: converted inline, or stored in slot 0 and              callback_leave, or the default answer
+//!   cells: converted one by one, or all by                       callback_enter, or the default answer
+//!   result = record.code(record.callee_vmctx, cells...)
+//!   result: converted inline, or in cell 0 by                    callback_leave, or the default answer
 //! ```
 //!
-//! Nothing is stored for the case of a trap in the wasm function: the signal handler unwinds by the frames' layouts. The vmctx and the
-//! record are read again after the call, because keeping them would cost a register to be saved.
+//! Nothing is stored for the case of a trap in the wasm function: the signal handler unwinds by the frames' layouts. And no value lives in a
+//! register across a call, so that hardly ever a register of the caller's is saved: arguments are in cells, and the record's address is taken
+//! anew.
+//!
+//! Signatures that allow it get a fast entry in front of this ([`arch`](super::arch)); this is then what runs when something is out of the
+//! ordinary.
 
 use super::ShapeKind;
 use super::emit::{Emit, native_signature, wasm_signature};
@@ -26,17 +29,20 @@ use wasmbridge_artifact::vmctx::{callback, head};
 
 /// Builds the callback of a signature.
 pub(super) fn build(builder: FunctionBuilder<'_>, signature: &Signature, config: TargetFrontendConfig) {
-    let (emit, params) = Emit::start(builder, native_signature(signature), config);
-    let mut callback = Callback { emit, signature, default: None };
-    let (mut record, mut values) = callback.admit(&params);
+    let (mut emit, params) = Emit::start(builder, native_signature(signature), config);
+    let slots = emit.cells(params.len().max(1));
+    let mut callback = Callback { emit, signature, slots, default: None };
+    for (i, &param) in params.iter().enumerate() {
+        callback.emit.store_cell(param, slots, i);
+    }
+    callback.admit();
     if signature.needs_slots(ShapeKind::Callback) {
-        let slots = callback.emit.cells(params.len().max(1));
-        record = callback.enter(record, &mut values, slots);
-        let result = callback.call(record, &values);
-        callback.leave(result, slots);
+        callback.enter();
+        let result = callback.call();
+        callback.leave(result);
     } else {
-        callback.convert_arguments(&mut record, &mut values);
-        let result = callback.call(record, &values);
+        callback.convert_arguments();
+        let result = callback.call();
         callback.convert_result(result);
     }
     callback.answer_default();
@@ -46,17 +52,19 @@ pub(super) fn build(builder: FunctionBuilder<'_>, signature: &Signature, config:
 struct Callback<'a> {
     emit: Emit<'a>,
     signature: &'a Signature,
+    /// the arguments
+    slots: StackSlot,
     /// where the default value is returned, if anything goes there
     default: Option<Block>,
 }
 
 impl Callback<'_> {
-    /// The entry check. Returns the record and the parameters, as they are after it.
-    fn admit(&mut self, params: &[Value]) -> (Value, Vec<Value>) {
+    /// The entry check.
+    fn admit(&mut self) {
         let emit = &mut self.emit;
         let record = emit.record();
         let vmctx = emit.load_pointer(record, callback::VMCTX);
-        let slow = emit.cold_block();
+        let (slow, admitted) = (emit.cold_block(), emit.builder.create_block());
         let pointer = emit.pointer;
         let sp = emit.ins().get_stack_pointer(pointer);
         let limit = emit.load_pointer(vmctx, head::STACK_LIMIT);
@@ -64,127 +72,118 @@ impl Callback<'_> {
         emit.leave_if(below, slow);
         let ceiling = emit.load_pointer(vmctx, head::ENTRY_CEILING);
         let above = emit.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, sp, ceiling);
-        let hot = with(record, params);
-        let admitted = emit.join_block(&hot);
-        emit.branch(above, slow, &[], admitted, &hot);
+        emit.branch(above, slow, &[], admitted, &[]);
 
         emit.switch_to(slow);
-        let spilled = emit.spill(params);
         let answer = emit.builtin(Builtin::CallbackAdmit, vmctx, &[record, sp]).expect("it has a result");
-        let record = emit.record();
-        let params = emit.reload(&spilled);
         let refused = emit.is_zero(answer);
         let default = self.default_block();
-        self.emit.branch(refused, default, &[], admitted, &with(record, &params));
+        self.emit.branch(refused, default, &[], admitted, &[]);
 
-        split(self.emit.switch_to(admitted))
+        self.emit.switch_to(admitted);
     }
 
-    /// Converts arguments, each inline.
-    fn convert_arguments(&mut self, record: &mut Value, values: &mut Vec<Value>) {
+    /// Converts the arguments in the cells, one by one.
+    fn convert_arguments(&mut self) {
         for (i, param) in self.signature.params.iter().enumerate() {
-            match param.crossing {
+            let native = self.load_argument(i);
+            let wasm = match param.crossing {
                 Crossing::Scalar(scalar) => {
-                    let (wasm, misfit) = self.emit.number_into_wasm(scalar, values[i]);
-                    self.check_range(misfit, *record, i, values[i]);
-                    values[i] = wasm;
+                    let (wasm, misfit) = self.emit.number_into_wasm(scalar, native);
+                    self.check_range(misfit, i, native);
+                    wasm
                 }
-                Crossing::User => values[i] = self.emit.ins().ireduce(types::I32, values[i]),
-                Crossing::Pointer { .. } => self.pointer(record, values, i, param.nonnull),
+                Crossing::User => self.emit.ins().ireduce(types::I32, native),
+                Crossing::Pointer { .. } => self.pointer(i, native, param.nonnull),
                 _ => unreachable!("a signature with such a parameter needs slots"),
-            }
+            };
+            self.emit.store_cell(wasm, self.slots, i);
         }
     }
 
+    /// A native argument.
+    fn load_argument(&mut self, index: usize) -> Value {
+        let ty = self.emit.builder.func.signature.params[index].value_type;
+        self.emit.load_cell(ty, self.slots, index)
+    }
+
     /// Answers with the default value if an integer does not fit.
-    fn check_range(&mut self, misfit: Option<Value>, record: Value, index: usize, native: Value) {
+    fn check_range(&mut self, misfit: Option<Value>, index: usize, native: Value) {
         let Some(misfit) = misfit else { return };
-        let slow = self.emit.cold_block();
-        let next = self.emit.builder.create_block();
+        let (slow, next) = (self.emit.cold_block(), self.emit.builder.create_block());
         self.emit.branch(misfit, slow, &[], next, &[]);
 
         self.emit.switch_to(slow);
-        let vmctx = self.emit.load_pointer(record, callback::VMCTX);
-        let index = self.emit.ins().iconst(types::I32, index as i64);
-        self.emit.builtin(Builtin::CallbackRange, vmctx, &[record, index, native]);
+        self.report(Builtin::CallbackRange, index, native);
         let default = self.default_block();
         self.emit.jump(default, &[]);
 
         self.emit.switch_to(next);
     }
 
+    /// Calls a builtin with the record, the number of an argument, and its native value.
+    fn report(&mut self, builtin: Builtin, index: usize, native: Value) -> Option<Value> {
+        let record = self.emit.record();
+        let vmctx = self.emit.load_pointer(record, callback::VMCTX);
+        let index = self.emit.ins().iconst(types::I32, index as i64);
+        self.emit.builtin(builtin, vmctx, &[record, index, native])
+    }
+
     /// Converts a pointer: the memory takes up 4 GiB from an address whose low half is 0, so a pointer whose high half is that address's is its
     /// low half in the guest. Whether memory is there the guest finds out when it uses it, like with a pointer of its own.
-    fn pointer(&mut self, record: &mut Value, values: &mut Vec<Value>, index: usize, nonnull: bool) {
-        let emit = &mut self.emit;
-        let native = values[index];
-        let base = emit.load_pointer(*record, callback::MEMORY_BASE);
-        let distance = emit.ins().bxor(native, base);
-        let elsewhere = emit.ins().ushr_imm_u(distance, 32);
-        values[index] = emit.ins().ireduce(types::I32, native);
-        let hot = with(*record, values);
-        let joined = emit.join_block(&hot);
-        let slow = emit.cold_block();
-        emit.branch(elsewhere, slow, &[], joined, &hot);
+    fn pointer(&mut self, index: usize, native: Value, nonnull: bool) -> Value {
+        let record = self.emit.record();
+        let elsewhere = self.emit.high_half_differs(native, record, callback::MEMORY_BASE);
+        let low = self.emit.ins().ireduce(types::I32, native);
+        let (slow, joined) = (self.emit.cold_block(), self.emit.join_block(&[low]));
+        self.emit.branch(elsewhere, slow, &[], joined, &[low]);
 
-        emit.switch_to(slow);
-        if !nonnull {
-            let null = emit.is_zero(native);
-            let other = emit.cold_block();
-            values[index] = emit.ins().iconst(types::I32, 0);
-            emit.branch(null, joined, &with(*record, values), other, &[]);
-            emit.switch_to(other);
-        }
-        values.remove(index);
-        let spilled = emit.spill(values);
-        let vmctx = emit.load_pointer(*record, callback::VMCTX);
-        let number = emit.ins().iconst(types::I32, index as i64);
-        let answer =
-            emit.builtin(Builtin::CallbackPointer, vmctx, &[*record, number, native]).expect("it has a result");
-        let record_again = emit.record();
-        let mut values_again = emit.reload(&spilled);
-        values_again.insert(index, emit.ins().ireduce(types::I32, answer));
-        let refused = emit.is_refusal(answer);
+        self.emit.switch_to(slow);
+        self.emit.null_to(joined, native, types::I32, nonnull);
+        let answer = self.report(Builtin::CallbackPointer, index, native).expect("it has a result");
+        let refused = self.emit.is_refusal(answer);
+        let low = self.emit.ins().ireduce(types::I32, answer);
         let default = self.default_block();
-        self.emit.branch(refused, default, &[], joined, &with(record_again, &values_again));
+        self.emit.branch(refused, default, &[], joined, &[low]);
 
-        (*record, *values) = split(self.emit.switch_to(joined));
+        self.emit.switch_to(joined)[0]
     }
 
-    /// Converts arguments by the builtin.
-    fn enter(&mut self, record: Value, values: &mut Vec<Value>, slots: StackSlot) -> Value {
+    /// Has the builtin convert the arguments in the cells.
+    fn enter(&mut self) {
         for (i, param) in self.signature.params.iter().enumerate() {
-            let cell = match param.crossing {
-                Crossing::Scalar(scalar) => {
-                    let (_, misfit) = self.emit.number_into_wasm(scalar, values[i]);
-                    self.check_range(misfit, record, i, values[i]);
-                    self.emit.number_into_cell(scalar, values[i])
-                }
-                _ => values[i],
-            };
-            self.emit.store_cell(cell, slots, i);
+            if let Crossing::Scalar(scalar) = param.crossing {
+                let native = self.load_argument(i);
+                let (_, misfit) = self.emit.number_into_wasm(scalar, native);
+                self.check_range(misfit, i, native);
+                let cell = self.emit.number_into_cell(scalar, native);
+                self.emit.store_cell(cell, self.slots, i);
+            }
         }
-        self.through_slots(Builtin::CallbackEnter, record, slots);
-        let types = self.signature.params.iter().map(|param| super::emit::wasm_type(param.wasm_type()));
-        *values = types.enumerate().map(|(i, ty)| self.emit.load_cell(ty, slots, i)).collect();
-        self.emit.record()
+        self.through_slots(Builtin::CallbackEnter);
     }
 
-    /// Calls a builtin that converts slots; answers with the default value if it refuses.
-    fn through_slots(&mut self, builtin: Builtin, record: Value, slots: StackSlot) {
+    /// Calls a builtin that converts cells; answers with the default value if it refuses.
+    fn through_slots(&mut self, builtin: Builtin) {
+        let record = self.emit.record();
         let vmctx = self.emit.load_pointer(record, callback::VMCTX);
-        let address = self.emit.cells_address(slots);
-        let answer = self.emit.builtin(builtin, vmctx, &[record, address]).expect("it has a result");
+        let cells = self.emit.cells_address(self.slots);
+        let answer = self.emit.builtin(builtin, vmctx, &[record, cells]).expect("it has a result");
         let refused = self.emit.is_zero(answer);
         let default = self.default_block();
         self.emit.leave_if(refused, default);
     }
 
-    fn call(&mut self, record: Value, values: &[Value]) -> Option<Value> {
+    /// Calls the wasm function with the values in the cells.
+    fn call(&mut self) -> Option<Value> {
         let signature = wasm_signature(self.signature, self.emit.pointer);
-        let callee = self.emit.load_pointer(record, callback::CALLEE_VMCTX);
+        let record = self.emit.record();
+        let mut values = vec![self.emit.load_pointer(record, callback::CALLEE_VMCTX)];
         let code = self.emit.load_pointer(record, callback::CODE);
-        self.emit.call(signature, code, &with(callee, values))
+        for (i, param) in signature.params[1..].iter().enumerate() {
+            values.push(self.emit.load_cell(param.value_type, self.slots, i));
+        }
+        self.emit.call(signature, code, &values)
     }
 
     /// Converts the result inline, and returns it.
@@ -209,12 +208,7 @@ impl Callback<'_> {
 
         emit.switch_to(slow);
         let guest = emit.ins().uextend(types::I64, wasm);
-        if !nonnull {
-            let null = emit.is_zero(guest);
-            let other = emit.cold_block();
-            emit.branch(null, joined, &[guest], other, &[]);
-            emit.switch_to(other);
-        }
+        emit.null_to(joined, guest, types::I64, nonnull);
         let answer = emit.builtin(Builtin::CallbackResult, vmctx, &[record, guest]).expect("it has a result");
         let refused = emit.is_refusal(answer);
         let default = self.default_block();
@@ -223,8 +217,8 @@ impl Callback<'_> {
         self.emit.switch_to(joined)[0]
     }
 
-    /// Converts the result by the builtin, and returns it.
-    fn leave(&mut self, wasm: Option<Value>, slots: StackSlot) {
+    /// Has the builtin convert the result, and returns it.
+    fn leave(&mut self, wasm: Option<Value>) {
         if let Some((result, wasm)) = self.signature.result.as_ref().zip(wasm) {
             let cell = match result.crossing {
                 Crossing::Scalar(scalar) => {
@@ -233,12 +227,10 @@ impl Callback<'_> {
                 }
                 _ => self.emit.ins().uextend(types::I64, wasm),
             };
-            self.emit.store_cell(cell, slots, 0);
+            self.emit.store_cell(cell, self.slots, 0);
         }
-        let record = self.emit.record();
-        self.through_slots(Builtin::CallbackLeave, record, slots);
-        let ty = self.emit.builder.func.signature.returns.first().map(|result| result.value_type);
-        let native = ty.map(|ty| self.emit.load_cell(ty, slots, 0));
+        self.through_slots(Builtin::CallbackLeave);
+        let native = self.emit.result_type().map(|ty| self.emit.load_cell(ty, self.slots, 0));
         self.emit.ins().return_(native.as_slice());
     }
 
@@ -251,23 +243,10 @@ impl Callback<'_> {
         let default = self.default_block();
         self.emit.switch_to(default);
         let record = self.emit.record();
-        let ty = self.emit.builder.func.signature.returns.first().map(|result| result.value_type);
-        let value = ty.map(|ty| {
+        let value = self.emit.result_type().map(|ty| {
             let offset = if ty.is_float() { callback::DEFAULT_FLOAT } else { callback::DEFAULT_INT };
             self.emit.load(ty, record, offset)
         });
         self.emit.ins().return_(value.as_slice());
     }
-}
-
-fn with(first: Value, rest: &[Value]) -> Vec<Value> {
-    let mut all = vec![first];
-    all.extend_from_slice(rest);
-    all
-}
-
-/// The inverse of [`with`].
-fn split(mut all: Vec<Value>) -> (Value, Vec<Value>) {
-    let first = all.remove(0);
-    (first, all)
 }

@@ -1,5 +1,6 @@
 //! From a signature to a shape: drives Cranelift and checks what it made.
 
+use super::arch::FastEntry;
 use super::{Listing, RecordReloc, Shape, ShapeError, ShapeKind, arch, callback, thunk, unwind};
 use crate::signature::Signature;
 use cranelift_codegen::control::ControlPlane;
@@ -9,6 +10,7 @@ use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, Context, FinalizedMachReloc, FinalizedRelocTarget};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use wasmbridge_artifact::TrapCode;
+use wasmbridge_artifact::frames::FrameLayout;
 
 /// Compiles shapes for this host; keeps its working memory between them.
 pub struct ShapeCompiler {
@@ -80,34 +82,44 @@ impl ShapeCompiler {
             ShapeKind::Thunk => thunk::build(builder, signature, self.isa.frontend_config()),
         }
         let clif = self.listings.then(|| self.context.func.display().to_string());
-        self.finish(kind, clif).map_err(|cause| ShapeError::Compile { signature: signature.to_string(), cause })
+        let fast = if kind == ShapeKind::Callback { arch::fast_entry(signature) } else { None };
+        self.finish(kind, fast, clif).map_err(|cause| ShapeError::Compile { signature: signature.to_string(), cause })
     }
 
-    fn finish(&mut self, kind: ShapeKind, clif: Option<String>) -> Result<Shape, String> {
+    /// Compiles what has been built, and puts it behind the fast entry.
+    fn finish(&mut self, kind: ShapeKind, fast: Option<FastEntry>, clif: Option<String>) -> Result<Shape, String> {
         let compiled = self.context.compile(&*self.isa, &mut ControlPlane::default());
         let compiled = compiled.map_err(|error| format!("{:?}", error.inner))?;
-        let shape = Shape {
-            kind,
-            code: compiled.code_buffer().to_vec(),
-            record_relocs: compiled.buffer.relocs().iter().map(record_reloc).collect::<Result<_, _>>()?,
-            frame: arch::frame_layout(&compiled.buffer.unwind_info)?,
-            traps: traps(compiled)?,
-            listing: clif.map(|clif| Listing { clif, assembly: compiled.vcode.clone().unwrap_or_default() }),
-            unwind: unwind::Unwind::of(compiled, &*self.isa)?,
-        };
+        let frame = arch::frame_layout(&compiled.buffer.unwind_info)?;
+        // One layout is for the whole shape, and the fast entry saves nothing.
+        let fast = fast.filter(|_| frame == FrameLayout::default());
+        let unwind = unwind::Unwind::of(fast.as_ref(), compiled, &*self.isa)?;
+        let traps = traps(compiled)?;
+        let fast = fast.unwrap_or_default();
+        let start = fast.code.len() as u32;
+        let mut record_relocs = fast.record_relocs;
+        for reloc in compiled.buffer.relocs() {
+            record_relocs.push(record_reloc(reloc, start)?);
+        }
         match kind {
             // A trap in a callback would be at a pc of which the signal handler knows nothing.
-            ShapeKind::Callback if !shape.traps.is_empty() => Err("a callback can trap".to_owned()),
-            ShapeKind::Thunk if !shape.record_relocs.is_empty() => Err("a thunk refers to a record".to_owned()),
-            _ => Ok(shape),
+            ShapeKind::Callback if !traps.is_empty() => return Err("a callback can trap".to_owned()),
+            ShapeKind::Thunk if !record_relocs.is_empty() => return Err("a thunk refers to a record".to_owned()),
+            _ => {}
         }
+        let listing = clif.map(|clif| {
+            let complete = compiled.vcode.as_deref().unwrap_or_default();
+            Listing { clif, fast: fast.assembly, assembly: complete.to_owned() }
+        });
+        let code = [&fast.code, compiled.code_buffer()].concat();
+        Ok(Shape { kind, code, record_relocs, frame, traps, listing, unwind })
     }
 }
 
-fn record_reloc(reloc: &FinalizedMachReloc) -> Result<RecordReloc, String> {
+fn record_reloc(reloc: &FinalizedMachReloc, start: u32) -> Result<RecordReloc, String> {
     match reloc.target {
         FinalizedRelocTarget::ExternalName(ir::ExternalName::User(_)) if arch::is_record_reloc(reloc.kind) => {
-            Ok(RecordReloc { offset: reloc.offset, addend: reloc.addend })
+            Ok(RecordReloc { offset: start + reloc.offset, addend: reloc.addend })
         }
         _ => Err(format!("relocation {reloc:?}")),
     }

@@ -1,10 +1,10 @@
 //! What callbacks and thunks are built from: loads and stores by the layout in `artifact`, calls of builtins, and cold code.
 //!
-//! # Cold code costs the hot code nothing
+//! # Nothing lives across a builtin's call
 //!
-//! A builtin's call clobbers registers. Left alone, the register allocator would keep what lives across it in callee-saved registers, and
-//! the *hot* code would save and restore those. So cold blocks store what must survive into a stack slot themselves, load it again
-//! after the call, and hand the loaded values to the block where they join the hot code, as block arguments: no value lives across.
+//! A call clobbers registers. Left alone, the register allocator would keep what lives across a cold call in callee-saved registers, and the
+//! *hot* code would save and restore those. So before such a call everything is stored in cells of a stack slot, after it loaded again, and
+//! handed to the block where the paths join.
 
 use crate::abi::sysv::{self, Class, Piece};
 use crate::signature::Signature;
@@ -214,6 +214,29 @@ impl<'a> Emit<'a> {
         let base = self.load_pointer(record, memory_base);
         let native = self.ins().iadd(below, base);
         self.ins().iadd_imm_u(native, 1)
+    }
+
+    /// Whether the high half of a native address differs from that of the memory, whose low half is 0: not 0 if it does.
+    pub(super) fn high_half_differs(&mut self, native: Value, record: Value, memory_base: i32) -> Value {
+        let base = self.load_pointer(record, memory_base);
+        let distance = self.ins().bxor(native, base);
+        self.ins().ushr_imm_u(distance, 32)
+    }
+
+    /// Goes to `joined` with 0 if the address is 0 and may be.
+    pub(super) fn null_to(&mut self, joined: Block, address: Value, ty: Type, nonnull: bool) {
+        if !nonnull {
+            let null = self.is_zero(address);
+            let zero = self.ins().iconst(ty, 0);
+            let other = self.cold_block();
+            self.branch(null, joined, &[zero], other, &[]);
+            self.switch_to(other);
+        }
+    }
+
+    /// The type of the function's result.
+    pub(super) fn result_type(&self) -> Option<Type> {
+        self.builder.func.signature.returns.first().map(|result| result.value_type)
     }
 
     pub(super) fn is_zero(&mut self, value: Value) -> Value {

@@ -16,8 +16,8 @@
 //!
 //! Where one value needs slots, all go through them ([`Signature::needs_slots`]): an array of 8-byte cells in the shape's frame, one for each
 //! parameter, at least one. Numbers lie there extended to 64 bits by their C type (floats by their bits), range-checked and
-//! normalised; builtins may read them, as counts, and need not touch them. A `[user]` value or pointer lies there as it came
-//! (from wasm, zero-extended), and must be replaced by what the other side gets.
+//! normalised; builtins may read them, as counts, and need not touch them. Neither need they touch a `[user]` value. Everything else lies
+//! there as it came (from wasm, zero-extended), and must be replaced by what the other side gets.
 //!
 //! [`CallbackPointer`]: wasmbridge_artifact::Builtin::CallbackPointer
 //! [`CallbackResult`]: wasmbridge_artifact::Builtin::CallbackResult
@@ -58,7 +58,7 @@ pub struct Shape {
     pub code: Vec<u8>,
     /// where the code refers to its record; empty in a thunk
     pub record_relocs: Vec<RecordReloc>,
-    /// what it saves of its caller's registers, for the signal handler
+    /// What it saves of its caller's registers, for the signal handler: in a callback nothing, but where there are many arguments.
     pub frame: FrameLayout,
     /// The instructions that can trap, by offset, ascending; empty in a callback.
     pub traps: Vec<(u32, TrapCode)>,
@@ -72,7 +72,9 @@ pub struct Shape {
 pub struct Listing {
     /// Cranelift's intermediate code, before it is optimised
     pub clif: String,
-    /// the machine code, with Cranelift's labels
+    /// the fast entry, if it has one
+    pub fast: String,
+    /// the rest of the machine code, with Cranelift's labels
     pub assembly: String,
 }
 

@@ -1,9 +1,9 @@
 //! Numbers: from C's to wasm's and back.
 
-use super::emit::{Emit, wasm_type};
+use super::emit::Emit;
 use crate::signature::{Int, Scalar};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, Type, Value, types};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
 
 impl Emit<'_> {
     /// The wasm value of a native one, of which nothing beyond the type's own bits is believed. The second value, if there is one, is not 0
@@ -45,16 +45,11 @@ impl Emit<'_> {
             }
             // The cell's upper half is not looked at; 0 there says nothing about what the stack held before.
             Scalar::Float => {
-                let bits = self.ins().bitcast(types::I32, cranelift_codegen::ir::MemFlagsData::new(), native);
+                let bits = self.ins().bitcast(types::I32, MemFlagsData::new(), native);
                 self.extended(false, bits, types::I64)
             }
             Scalar::Double => native,
         }
-    }
-
-    /// The wasm type of a number.
-    pub(super) fn number_type(scalar: Scalar) -> Type {
-        wasm_type(scalar.wasm_type())
     }
 
     /// 1 or 0, in 32 bits.

@@ -218,21 +218,13 @@ impl Thunk<'_> {
     fn pointer_result(&mut self, native: Value, nonnull: bool) -> Value {
         let emit = &mut self.emit;
         let Here { record, vmctx } = self.at;
-        let base = emit.load_pointer(record, thunk::MEMORY_BASE);
-        let distance = emit.ins().bxor(native, base);
-        let elsewhere = emit.ins().ushr_imm_u(distance, 32);
+        let elsewhere = emit.high_half_differs(native, record, thunk::MEMORY_BASE);
         let low = emit.ins().ireduce(types::I32, native);
         let (slow, joined) = (emit.cold_block(), emit.join_block(&[low]));
         emit.branch(elsewhere, slow, &[], joined, &[low]);
 
         emit.switch_to(slow);
-        if !nonnull {
-            let null = emit.is_zero(native);
-            let zero = emit.ins().iconst(types::I32, 0);
-            let other = emit.cold_block();
-            emit.branch(null, joined, &[zero], other, &[]);
-            emit.switch_to(other);
-        }
+        emit.null_to(joined, native, types::I32, nonnull);
         let answer = emit.builtin(Builtin::ThunkResult, vmctx, &[record, native]).expect("it has a result");
         let refused = emit.is_refusal(answer);
         emit.ins().trapnz(refused, trap_code(TrapCode::Crossing));
@@ -257,8 +249,7 @@ impl Thunk<'_> {
             self.emit.store_cell(cell, slots, 0);
         }
         self.through_slots(Builtin::ThunkLeave, slots);
-        let ty = self.emit.builder.func.signature.returns.first().map(|result| result.value_type);
-        let wasm = ty.map(|ty| self.emit.load_cell(ty, slots, 0));
+        let wasm = self.emit.result_type().map(|ty| self.emit.load_cell(ty, slots, 0));
         self.emit.ins().return_(wasm.as_slice());
     }
 }

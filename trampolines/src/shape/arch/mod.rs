@@ -1,11 +1,11 @@
-//! What depends on the processor: its flags, and how its frames are laid out.
+//! What depends on the processor: the fast entries of callbacks, and how frames are laid out.
 //!
 //! Where values are passed is another matter: see [`abi`](crate::abi).
 
 #[cfg(target_arch = "x86_64")]
 mod x64;
 #[cfg(target_arch = "x86_64")]
-pub(super) use x64::{frame_layout, is_record_reloc};
+pub(super) use x64::{FastEntry, fast_entry, frame_layout, is_record_reloc};
 
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!("shapes are made for x86-64 only, so far");

@@ -1,5 +1,9 @@
 //! x86-64.
 
+mod fast;
+
+pub(in crate::shape) use fast::{FastEntry, fast_entry};
+
 use cranelift_codegen::binemit::{CodeOffset, Reloc};
 use cranelift_codegen::isa::unwind::UnwindInst;
 use wasmbridge_artifact::frames::FrameLayout;
