@@ -11,8 +11,9 @@ use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::isa::unwind::UnwindInfo;
 use cranelift_codegen::{CompiledCode, Context, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
-use rayon::prelude::*;
+use std::cmp::Reverse;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use wasmbridge_artifact::frames::FrameLayout;
 use wasmbridge_artifact::{FunctionKind, TrapCode};
 
@@ -65,6 +66,16 @@ enum Job<'i, 'a> {
     Entry(u32),
 }
 
+impl Job<'_, '_> {
+    /// Bytes of wasm: a measure of how long it takes.
+    fn size(&self) -> u64 {
+        match self {
+            Job::Function(body) => body.body.range().end - body.body.range().start,
+            Job::Entry(_) => 0,
+        }
+    }
+}
+
 /// Compiles the functions and entry trampolines of a module: functions in the order of their indices, then entries.
 pub(crate) fn compile_all(
     input: &Input<'_>,
@@ -84,33 +95,40 @@ pub(crate) fn compile_all(
     }
 }
 
+/// Runs the jobs on the threads of the current pool, large functions first, so that none is left alone with one at the end.
 fn run(
     jobs: &[Job<'_, '_>],
     input: &Input<'_>,
     isa: &dyn TargetIsa,
     progress: Progress<'_>,
 ) -> Result<Vec<Compiled>, CompileError> {
-    let done = AtomicUsize::new(0);
-    // The error to report is that of the first function that has one, whatever the order in which they are compiled. What
-    // comes after it need not be compiled any more.
+    let mut order: Vec<usize> = (0..jobs.len()).collect();
+    order.sort_by_key(|&position| Reverse(jobs[position].size()));
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    // The error to report is that of the first function that has one, in the order of the module and not of time. What comes
+    // after it need not be compiled any more.
     let first_error = AtomicUsize::new(usize::MAX);
-    let results: Vec<Option<Result<Compiled, CompileError>>> = jobs
-        .par_iter()
-        .enumerate()
-        .map_init(Worker::new, |worker, (position, job)| {
+    let results = Mutex::new(Vec::with_capacity(jobs.len()));
+    let work = || {
+        let mut worker = Worker::new();
+        let mut compiled = Vec::new();
+        while let Some(&position) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
             if position > first_error.load(Ordering::Relaxed) {
-                return None;
+                continue;
             }
-            let result = compile(job, input, isa, worker);
+            let result = compile(&jobs[position], input, isa, &mut worker);
             match &result {
                 Ok(_) => progress(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len()),
                 Err(_) => drop(first_error.fetch_min(position, Ordering::Relaxed)),
             }
-            Some(result)
-        })
-        .collect();
-    // The first that was not compiled comes after one that failed.
-    results.into_iter().map_while(|result| result).collect()
+            compiled.push((position, result));
+        }
+        results.lock().unwrap_or_else(PoisonError::into_inner).append(&mut compiled);
+    };
+    rayon::scope(|scope| (0..rayon::current_num_threads().min(jobs.len())).for_each(|_| scope.spawn(|_| work())));
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_unstable_by_key(|&(position, _)| position);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 fn compile(

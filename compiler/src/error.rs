@@ -52,7 +52,9 @@ impl From<wasmparser::Error> for CompileError {
     /// An error of the validator: if it is only for a proposal that is not enabled, the proposal is what is told.
     fn from(error: wasmparser::Error) -> CompileError {
         let offset = error.offset();
-        match error.missing_wasm_feature() {
+        // Flags of this early proposal are, to everyone else, a wrong alignment.
+        let early = wasmparser::WasmFeatures::MULTIBYTE_ARRAY_ACCESS;
+        match error.missing_wasm_feature().filter(|&features| features != early) {
             Some(features) => CompileError::Unsupported { what: proposals(features), offset },
             None => CompileError::Invalid { message: error.message().to_owned(), offset },
         }

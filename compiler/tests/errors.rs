@@ -60,7 +60,7 @@ fn messages_say_what_and_where() {
         error("(module (func (result i32)))").to_string(),
         "invalid module at offset 0x18: type mismatch: expected i32 but nothing on stack"
     );
-    assert_eq!(error("(module (tag))").to_string(), "not supported: the exceptions proposal, at offset 0x11");
+    assert_eq!(error("(module (tag))").to_string(), "not supported: the exceptions proposal, at offset 0x10");
 }
 
 #[test]
