@@ -1,6 +1,6 @@
 //! Compiles functions, in parallel. What comes out does not depend on which thread compiled what.
 
-use crate::link::frame;
+use crate::link::frame::Prologue;
 use crate::read::{Body, Input};
 use crate::translate::{self, Scratch, trap_from_clif};
 use crate::{CompileError, Config, Progress, entry};
@@ -8,7 +8,6 @@ use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{ExternalName, UserExternalNameRef};
 use cranelift_codegen::isa::TargetIsa;
-use cranelift_codegen::isa::unwind::UnwindInfo;
 use cranelift_codegen::{CompiledCode, Context, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
 use std::cmp::Reverse;
@@ -34,7 +33,7 @@ pub(crate) struct Compiled {
     /// from code to the wasm file
     pub(crate) addresses: Vec<(u32, u32)>,
     pub(crate) frame: FrameLayout,
-    pub(crate) unwind: UnwindInfo,
+    pub(crate) prologue: Prologue,
 }
 
 /// A place in the code that names another function.
@@ -190,8 +189,7 @@ fn finish(
     let names = context.func.params.user_named_funcs();
     let callee = |name: UserExternalNameRef| names[name].index;
     let buffer = &compiled.buffer;
-    let unwind =
-        compiled.create_unwind_info(isa).map_err(|e| e.to_string())?.ok_or("there is no unwind information")?;
+    let prologue = Prologue::new(&buffer.unwind_info)?;
     Ok(Compiled {
         kind,
         index,
@@ -201,8 +199,8 @@ fn finish(
         calls: calls(&compiled, callee)?,
         traps: traps(&compiled)?,
         addresses: addresses(&compiled, wasm_offset),
-        frame: frame::layout(&buffer.unwind_info)?,
-        unwind,
+        frame: prologue.layout()?,
+        prologue,
     })
 }
 

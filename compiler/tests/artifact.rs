@@ -195,26 +195,40 @@ fn objdump_shows_named_functions() {
 }
 
 #[test]
-fn unwind_information_covers_every_function() {
-    use gimli::UnwindSection;
-    let (file, artifact) = artifact(MODULE);
-    let bytes = &file[artifact.eh_frame.clone()];
-    assert_eq!(bytes[bytes.len() - 4..], [0; 4], "it ends with a word of zeros");
-    let section = gimli::EhFrame::new(bytes, gimli::LittleEndian);
-    // Addresses are those of the file: the section and the code keep their distance wherever they are mapped.
-    let bases = gimli::BaseAddresses::default()
-        .set_eh_frame(artifact.eh_frame.start as u64)
-        .set_text(artifact.text.start as u64);
-    let mut found = Vec::new();
-    let mut entries = section.entries(&bases);
-    while let Some(entry) = entries.next().unwrap() {
-        if let gimli::CieOrFde::Fde(partial) = entry {
-            let fde = partial.parse(gimli::EhFrame::cie_from_offset).unwrap();
-            found.push((fde.initial_address() - artifact.text.start as u64, fde.len()));
+fn unwind_information_agrees_with_the_frames() {
+    use gimli::{CfaRule, EhFrame, RegisterRule, UnwindContext, UnwindSection, X86_64};
+    // Also a function that makes room for more arguments than it has itself.
+    let tail_call = format!(
+        r#"(module (import "m" "f" (func $f)) (func $g (param {}) (result i32) local.get 11)
+          (func (export "tail") (param i32 i32 i32 i32) (result i32) call $f {} (return_call $g)))"#,
+        "i32 ".repeat(12),
+        "local.get 0 local.get 1 local.get 2 ".repeat(4)
+    );
+    for module in [MODULE, &tail_call] {
+        let (file, artifact) = artifact(module);
+        let bytes = &file[artifact.eh_frame.clone()];
+        assert_eq!(bytes[bytes.len() - 4..], [0; 4], "it ends with a word of zeros");
+        let section = EhFrame::new(bytes, gimli::LittleEndian);
+        // Addresses are those of the file: the section and the code keep their distance wherever they are mapped.
+        let (start, text) = (artifact.eh_frame.start as u64, artifact.text.start as u64);
+        let bases = gimli::BaseAddresses::default().set_eh_frame(start).set_text(text);
+        for function in artifact.functions(&file).iter() {
+            let last = text + u64::from(function.start + function.len) - 1;
+            let fde = section.fde_for_address(&bases, last, EhFrame::cie_from_offset).unwrap();
+            assert_eq!((fde.initial_address() - text, fde.len()), (function.start.into(), function.len.into()));
+            let mut context = UnwindContext::new();
+            let row = fde.unwind_info_for_address(&section, &bases, &mut context, last).unwrap();
+            assert_eq!(*row.cfa(), CfaRule::RegisterAndOffset { register: X86_64::RBP, offset: 16 });
+            let registers = [X86_64::RBX, X86_64::R12, X86_64::R13, X86_64::R14, X86_64::R15];
+            for (register, words) in registers.into_iter().zip(function.frame.saves) {
+                let expected = match words {
+                    0 => None,
+                    words => Some(RegisterRule::Offset(-16 - 8 * i64::from(words))),
+                };
+                assert_eq!(row.register(register), expected, "{register:?} of function {}", function.index);
+            }
         }
     }
-    let expected: Vec<_> = artifact.functions(&file).iter().map(|f| (u64::from(f.start), u64::from(f.len))).collect();
-    assert_eq!(found, expected);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::read::Input;
 use crate::{CompileError, limits};
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::isa::TargetIsa;
+use unwind::Extent;
 use wasmbridge_artifact::writer::{self, Architecture, Contents};
 use wasmbridge_artifact::{FunctionKind, FunctionRecord};
 
@@ -23,7 +24,11 @@ pub(crate) fn link(input: Input<'_>, isa: &dyn TargetIsa, functions: Vec<Compile
     let at = |start: u32| move |&(offset, what): &(u32, _)| (start + offset, what);
     let traps: Vec<_> = placed().flat_map(|(f, start)| f.traps.iter().map(move |t| (start + t.0, t.1))).collect();
     let addresses: Vec<_> = placed().flat_map(|(f, start)| f.addresses.iter().map(at(start))).collect();
-    let frames: Vec<_> = placed().map(|(f, start)| (start, &f.unwind)).collect();
+    let frames: Vec<_> = functions
+        .iter()
+        .zip(&starts)
+        .map(|(f, &start)| Extent { start, len: f.code.len() as u32, prologue: &f.prologue })
+        .collect();
     // Whether it can be written does not depend on where it lies: found out once, so that the closure below cannot fail.
     unwind::eh_frame(isa, &frames, 0).map_err(CompileError::Write)?;
     writer::write(&Contents {
