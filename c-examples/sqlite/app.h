@@ -18,10 +18,10 @@ EXPORT(digest) void digest(sqlite3_context *context, int argc, sqlite3_value **a
 EXPORT(variance_step) void variance_step(sqlite3_context *context, int argc, sqlite3_value **argv);
 EXPORT(variance_final) void variance_final(sqlite3_context *context);
 
-/* The collation NATURAL: "item 9" comes before "item 10". */
+/* The collation natural_order: "item 9" comes before "item 10". */
 EXPORT(natural) int natural(void *arg, int left_len, const void *left, int right_len, const void *right);
 
-/* For sqlite3_exec: folds each row into a checksum, and calls count_row with `counter`, which is not the app's to look into. */
+/* For sqlite3_exec: folds each row into a checksum, and calls count_row with `counter`, a handle. */
 EXPORT(row) int row(void *counter, int columns, char **values, char **names);
 EXPORT(row_checksum) long long row_checksum(void);
 

@@ -73,14 +73,14 @@ static struct results run(sqlite3 *db, const struct functions *f) {
     int count;
     sql_check(db, sqlite3_create_function(db, "digest", 2, SQLITE_UTF8, NULL, f->digest, NULL, NULL));
     sql_check(db, sqlite3_create_function(db, "variance", 1, SQLITE_UTF8, NULL, NULL, f->variance_step, f->variance_final));
-    sql_check(db, sqlite3_create_collation(db, "natural", SQLITE_UTF8, NULL, f->natural));
+    sql_check(db, sqlite3_create_collation(db, "natural_order", SQLITE_UTF8, NULL, f->natural));
 
     results.digests = query(db, "SELECT digest(id, name) FROM items", &count);
     expect(count == ROWS, "not every row was there");
     results.variances = query(db, "SELECT variance(weight) FROM items GROUP BY id % 1000", &results.groups);
-    results.order = query(db, "SELECT id FROM items ORDER BY name COLLATE natural, id", &count);
+    results.order = query(db, "SELECT id FROM items ORDER BY name COLLATE natural_order, id", &count);
     expect(count == ROWS, "not every row was there");
-    /* Its callback gets the address of the host's own counter, as user data. */
+    /* Its callback gets the address of a counter of the host's, and for the app it is a handle. */
     sql_check(db, sqlite3_exec(db, "SELECT * FROM items", f->row, &results.rows, NULL));
     return results;
 }
@@ -114,7 +114,7 @@ int main(int argc, char **argv) {
         {"void sqlite3_result_int64(sqlite3_context *c[handle], long long n)", (wb_fn)sqlite3_result_int64},
         {"void sqlite3_result_double(sqlite3_context *c[handle], double x)", (wb_fn)sqlite3_result_double},
         {"void sqlite3_result_null(sqlite3_context *c[handle])", (wb_fn)sqlite3_result_null},
-        {"void count_row(void *counter[user])", (wb_fn)count_row},
+        {"void count_row(void *counter[handle])", (wb_fn)count_row},
     };
     for (size_t i = 0; i < sizeof imports / sizeof imports[0]; i++)
         check(wb_linker_define(linker, "env", imports[i].prototype, imports[i].function));
@@ -131,7 +131,7 @@ int main(int argc, char **argv) {
     wasm.natural = (int (*)(void *, int, const void *, int, const void *))callback(
         app, "int natural(void *arg[user], int n1, const void *s1[in: n1], int n2, const void *s2[in: n2])");
     wasm.row = (int (*)(void *, int, char **, char **))callback(
-        app, "int row(void *arg[user], int n, char **vals[str: n], char **names[str: n])");
+        app, "int row(void *counter[handle], int n, char **vals[str: n], char **names[str: n])");
 
     sqlite3 *db = open_database();
     struct results got = run(db, &wasm);

@@ -54,8 +54,8 @@
  * Prototypes are C, as in a library's header, with annotations in square brackets where C says too little:
  *
  *     void *p                  a pointer into the app's memory; NULL is 0
- *     void *p[user]            the host's own value, of any bits: the app can only hand it back
- *     T *p[handle]             an object that the app cannot look into, and gets a number for
+ *     void *p[user]            32 bits of the app's own that C carries around; never translated
+ *     T *p[handle]             an object of C's, user data for instance: the app gets a number for it, to hand back
  *     const char *s[str]       text that ends with a zero byte; the app sees a copy of a native one
  *     void *p[in: n * size]    so many bytes to read; `out` to write, `inout` for both. Numbers are those of other parameters
  *     char **v[str: n]         an array of n texts; T **v[handle: n] of n objects
