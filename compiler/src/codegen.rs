@@ -226,20 +226,34 @@ fn traps(compiled: &CompiledCode) -> Result<Vec<(u32, TrapCode)>, String> {
 }
 
 /// Pairs of code offset and wasm offset. What belongs to no instruction, such as the prologue, belongs to the function's start.
+///
+/// Only what a backtrace can ask for is kept: instructions that trap, and calls. All of it would be a third of an artifact.
 fn addresses(compiled: &CompiledCode, wasm_offset: u32) -> Vec<(u32, u32)> {
+    let buffer = &compiled.buffer;
+    let traps = buffer.traps().iter().map(|t| t.offset);
+    // A return address may be where the next range begins: what is looked up is the byte before it.
+    let mut asked: Vec<u32> = traps.chain(buffer.call_sites().map(|c| c.ret_addr - 1)).collect();
+    asked.sort_unstable();
+    let mut asked = asked.into_iter().peekable();
     let mut pairs = vec![(0, wasm_offset)];
-    let mut push = |code: u32, wasm: u32| match pairs.last_mut() {
-        Some(last) if last.0 == code => last.1 = wasm,
-        Some(last) if last.1 == wasm => {}
-        _ => pairs.push((code, wasm)),
-    };
-    let mut end = 0;
-    for range in compiled.buffer.get_srclocs_sorted() {
-        if range.start > end {
-            push(end, wasm_offset);
+    let mut add = |code: u32, wasm: u32| {
+        if pairs.last().is_some_and(|last| last.1 != wasm) {
+            pairs.push((code, wasm));
         }
-        push(range.start, if range.loc.is_default() { wasm_offset } else { range.loc.bits() });
-        end = range.end;
+    };
+    for range in buffer.get_srclocs_sorted() {
+        // Between two ranges: code of no instruction.
+        if let Some(code) = asked.next_if(|&code| code < range.start) {
+            add(code, wasm_offset);
+        }
+        while asked.next_if(|&code| code < range.start).is_some() {}
+        if asked.peek().is_some_and(|&code| code < range.end) {
+            add(range.start, if range.loc.is_default() { wasm_offset } else { range.loc.bits() });
+        }
+        while asked.next_if(|&code| code < range.end).is_some() {}
+    }
+    if let Some(code) = asked.next() {
+        add(code, wasm_offset);
     }
     pairs
 }

@@ -71,6 +71,34 @@ fn functions_are_found_with_their_frames_traps_and_places() {
 }
 
 #[test]
+fn every_trap_and_call_is_led_back_to_its_instruction() {
+    let wat = r#"(module (import "m" "f" (func $f (param i32) (result i32))) (memory 1)
+        (func (export "g") (param i32 i32) (result i32)
+          local.get 0 i32.load local.get 1 call $f i32.div_u local.get 0 i32.load8_u offset=7 i32.add call $f))"#;
+    let wasm = wat::parse_str(wat).unwrap();
+    let (file, artifact) = artifact(wat);
+    let function = artifact.functions(&file).get(0).unwrap();
+    let traps = artifact.traps(&file);
+    let opcode = |code| wasm[artifact.addresses(&file).find(code).unwrap() as usize];
+    let mut found = Vec::new();
+    for code in function.start..function.start + function.len {
+        if let Some(trap) = traps.find(code) {
+            found.push((trap, opcode(code)));
+        }
+    }
+    found.sort_by_key(|f| f.0 as u8);
+    let (load, load8, divide) = (0x28, 0x2d, 0x6e);
+    assert_eq!(found[..2], [(TrapCode::MemoryOutOfBounds, load), (TrapCode::MemoryOutOfBounds, load8)]);
+    assert!(found.contains(&(TrapCode::IntegerDivideByZero, divide)), "{found:?}");
+    assert_eq!(found.last().unwrap().0, TrapCode::StackOverflow);
+    // The byte before a return address leads to a call: `call *r8` and its like are `41 ff d0`.
+    let code = &file[artifact.text.clone()][function.start as usize..][..function.len as usize];
+    let calls: Vec<_> = (2..code.len()).filter(|&i| code[i - 1] == 0xff && code[i] & 0xf8 == 0xd0).collect();
+    assert_eq!(calls.len(), 2, "{code:02x?}");
+    assert!(calls.iter().all(|&i| opcode(function.start + i as u32) == 0x10));
+}
+
+#[test]
 fn saved_registers_are_where_the_frame_says() {
     // More values live across a call than there are registers that calls leave alone.
     let (file, artifact) = artifact(
