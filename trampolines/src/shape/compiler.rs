@@ -96,10 +96,10 @@ impl ShapeCompiler {
         let unwind = unwind::Unwind::of(fast.as_ref(), compiled, &*self.isa)?;
         let traps = traps(compiled)?;
         let fast = fast.unwrap_or_default();
-        let start = fast.code.len() as u32;
+        let complete = fast.code.len() as u32;
         let mut record_relocs = fast.record_relocs;
         for reloc in compiled.buffer.relocs() {
-            record_relocs.push(record_reloc(reloc, start)?);
+            record_relocs.push(record_reloc(reloc, complete)?);
         }
         match kind {
             // A trap in a callback would be at a pc of which the signal handler knows nothing.
@@ -108,11 +108,11 @@ impl ShapeCompiler {
             _ => {}
         }
         let listing = clif.map(|clif| {
-            let complete = compiled.vcode.as_deref().unwrap_or_default();
-            Listing { clif, fast: fast.assembly, assembly: complete.to_owned() }
+            let assembly = compiled.vcode.clone().unwrap_or_default();
+            Listing { clif, fast: fast.assembly, assembly }
         });
         let code = [&fast.code, compiled.code_buffer()].concat();
-        Ok(Shape { kind, code, record_relocs, frame, traps, listing, unwind })
+        Ok(Shape { kind, code, complete, record_relocs, frame, traps, listing, unwind })
     }
 }
 

@@ -56,6 +56,9 @@ pub struct Shape {
     pub kind: ShapeKind,
     /// the code; its entry is its first byte
     pub code: Vec<u8>,
+    /// Where in the code the part begins that is complete by itself: behind the fast entry of a callback, which jumps there where
+    /// anything is out of the ordinary. 0 if there is none.
+    pub complete: u32,
     /// where the code refers to its record; empty in a thunk
     pub record_relocs: Vec<RecordReloc>,
     /// What it saves of its caller's registers, for the signal handler: in a callback nothing, but where there are many arguments.

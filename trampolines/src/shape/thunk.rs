@@ -17,11 +17,15 @@
 use super::ShapeKind;
 use super::emit::{Emit, native_signature, trap_code, wasm_signature};
 use crate::signature::{Crossing, Scalar, Signature};
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, Value, types};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, Type, Value, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::FunctionBuilder;
 use wasmbridge_artifact::vmctx::{crossing, head, thunk};
 use wasmbridge_artifact::{Builtin, TrapCode};
+
+/// With more arguments than this, they are kept in cells while they are converted: there are no registers for them, and what is handed
+/// from block to block would grow with their square.
+const MANY: usize = 8;
 
 /// Builds the thunk of a signature.
 pub(super) fn build(builder: FunctionBuilder<'_>, signature: &Signature, config: TargetFrontendConfig) {
@@ -59,28 +63,55 @@ struct Thunk<'a> {
 impl Thunk<'_> {
     /// Converts arguments, each inline.
     fn convert_arguments(&mut self, values: &mut Vec<Value>) {
-        for (i, param) in self.signature.params.iter().enumerate() {
-            match param.crossing {
-                Crossing::Scalar(scalar) => values[i] = self.emit.number_into_native(scalar, values[i]),
-                Crossing::User => values[i] = self.emit.ins().uextend(types::I64, values[i]),
-                Crossing::Pointer { pointee_size, .. } => self.pointer(values, i, pointee_size, param.nonnull),
-                Crossing::Function { .. } => {
-                    let wasm = values.remove(i);
-                    let native = self.ask(Builtin::ThunkFunction, values, i, wasm);
-                    values.insert(i, native);
-                }
-                _ => unreachable!("a signature with such a parameter needs slots"),
+        if values.len() <= MANY {
+            for i in 0..values.len() {
+                self.convert(values, i, i);
             }
+            return;
+        }
+        let slots = self.emit.cells(values.len());
+        let types: Vec<Type> = values.iter().map(|&value| self.emit.builder.func.dfg.value_type(value)).collect();
+        for (i, &value) in values.iter().enumerate() {
+            self.emit.store_cell(value, slots, i);
+        }
+        for (i, ty) in types.into_iter().enumerate() {
+            let mut value = vec![self.emit.load_cell(ty, slots, i)];
+            self.convert(&mut value, 0, i);
+            self.emit.store_cell(value[0], slots, i);
+        }
+        self.load_natives(values, slots);
+    }
+
+    /// Converts the value at a place among those that are kept in registers: argument number `index`.
+    fn convert(&mut self, values: &mut Vec<Value>, place: usize, index: usize) {
+        let param = &self.signature.params[index];
+        let wasm = values[place];
+        match param.crossing {
+            Crossing::Scalar(scalar) => values[place] = self.emit.number_into_native(scalar, wasm),
+            Crossing::User => values[place] = self.emit.ins().uextend(types::I64, wasm),
+            Crossing::Pointer { pointee_size, .. } => self.pointer(values, place, index, pointee_size, param.nonnull),
+            Crossing::Function { .. } => {
+                values.remove(place);
+                let native = self.ask(Builtin::ThunkFunction, values, index, wasm);
+                values.insert(place, native);
+            }
+            _ => unreachable!("a signature with such a parameter needs slots"),
         }
     }
 
+    /// Loads the native arguments from cells.
+    fn load_natives(&mut self, values: &mut Vec<Value>, slots: StackSlot) {
+        let params = native_signature(self.signature).params;
+        *values = params.iter().enumerate().map(|(i, param)| self.emit.load_cell(param.value_type, slots, i)).collect();
+    }
+
     /// Converts a pointer: what it points to must lie inside the memory.
-    fn pointer(&mut self, values: &mut Vec<Value>, index: usize, size: u32, nonnull: bool) {
+    fn pointer(&mut self, values: &mut Vec<Value>, place: usize, index: usize, size: u32, nonnull: bool) {
         let emit = &mut self.emit;
         let Here { record, vmctx } = self.at;
-        let wasm = values[index];
+        let wasm = values[place];
         let slow = emit.cold_block();
-        values[index] = emit.checked_address(vmctx, record, thunk::MEMORY_BASE, wasm, size, slow);
+        values[place] = emit.checked_address(vmctx, record, thunk::MEMORY_BASE, wasm, size, slow);
         let joined = emit.join_block(&all(self.at, values));
         emit.jump(joined, &all(self.at, values));
 
@@ -89,13 +120,13 @@ impl Thunk<'_> {
         if !nonnull {
             let null = emit.is_zero(guest);
             let other = emit.cold_block();
-            values[index] = guest;
+            values[place] = guest;
             emit.branch(null, joined, &all(self.at, values), other, &[]);
             emit.switch_to(other);
         }
-        values.remove(index);
+        values.remove(place);
         let native = self.ask(Builtin::ThunkPointer, values, index, guest);
-        values.insert(index, native);
+        values.insert(place, native);
         self.emit.jump(joined, &all(self.at, values));
 
         let mut joined = self.emit.switch_to(joined);
@@ -137,8 +168,7 @@ impl Thunk<'_> {
         self.through_slots(Builtin::ThunkEnter, slots);
         let record = self.emit.reload(&spilled)[0];
         self.at = Here { record, vmctx: self.emit.load_pointer(record, thunk::VMCTX) };
-        let types = native_signature(self.signature).params;
-        *values = types.iter().enumerate().map(|(i, param)| self.emit.load_cell(param.value_type, slots, i)).collect();
+        self.load_natives(values, slots);
     }
 
     /// Calls a builtin that converts slots; traps if it refuses.

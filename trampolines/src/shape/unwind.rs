@@ -53,3 +53,42 @@ impl Unwind {
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::ShapeCompiler;
+    use gimli::{BaseAddresses, CfaRule, EhFrame, LittleEndian, UnwindContext, UnwindSection, X86_64};
+
+    /// The rule for the frame's address at each offset of the code of a copy.
+    fn rules(bytes: &[u8], copy: u64, offsets: &[u32]) -> Vec<String> {
+        let section = EhFrame::new(bytes, LittleEndian);
+        let bases = BaseAddresses::default();
+        let rule = |&offset: &u32| {
+            let address = copy + u64::from(offset);
+            let entry = section.fde_for_address(&bases, address, EhFrame::cie_from_offset).unwrap();
+            let mut context = UnwindContext::new();
+            let row = entry.unwind_info_for_address(&section, &bases, &mut context, address).unwrap();
+            match row.cfa() {
+                CfaRule::RegisterAndOffset { register, offset } if *register == X86_64::RSP => format!("rsp+{offset}"),
+                CfaRule::RegisterAndOffset { register, offset } if *register == X86_64::RBP => format!("rbp+{offset}"),
+                other => panic!("{other:?}"),
+            }
+        };
+        offsets.iter().map(rule).collect()
+    }
+
+    #[test]
+    fn frames_can_be_unwound_in_both_parts_of_every_copy() {
+        let shape = ShapeCompiler::new().unwrap().callback(&"int f(int, int)".parse().unwrap()).unwrap();
+        let copies = [0x10_0000, 0x10_0100];
+        let bytes = shape.eh_frame(copies);
+        let push = shape.code.windows(4).position(|code| code == [0x55, 0x48, 0x89, 0xe5]).unwrap() as u32;
+        assert!(push < shape.complete);
+        let complete = shape.complete;
+        let offsets = [0, push, push + 1, push + 4, complete - 1, complete, complete + 1, complete + 4];
+        let expected = ["rsp+8", "rsp+8", "rsp+16", "rbp+16", "rsp+8", "rsp+8", "rsp+16", "rbp+16"];
+        for copy in copies {
+            assert_eq!(rules(&bytes, copy, &offsets), expected);
+        }
+    }
+}

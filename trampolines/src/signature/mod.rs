@@ -4,7 +4,7 @@
 //! of the function, qualifiers and typedef names do not take part in comparing, so two spellings of one signature are equal, hash
 //! alike and print alike, and share one shape.
 //!
-//! [`lower`] makes it from a parsed prototype; nothing here knows a processor ([`abi`](crate::abi)) or code ([`shape`](crate::shape)).
+//! `lower` makes it from a parsed prototype. Nothing here knows a processor ([`abi`](crate::abi)) or code ([`shape`](crate::shape)).
 
 mod ctype;
 mod display;

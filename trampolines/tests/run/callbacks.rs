@@ -1,0 +1,215 @@
+//! Callbacks, called as C functions. Every case runs through the fast entry and through the complete callback.
+
+use crate::world::{BASE, Callback, DEFAULT_FLOAT, DEFAULT_INT, LEN, add_to_cells, answer};
+use wasmbridge_artifact::Builtin;
+
+const REFUSE: u64 = u64::MAX;
+
+/// Calls a callback of one integer parameter with 64 bits in its register, and gives back what the wasm function got.
+fn into_wasm(prototype: &str, bits: u64) -> u64 {
+    let (_, args, called) = Callback::new(prototype).run(0, |f: extern "C" fn(u64)| f(bits));
+    assert_eq!(called, [], "{prototype}");
+    args[0]
+}
+
+/// What a C caller finds in the result register when the wasm function returns these bits.
+fn into_native(prototype: &str, bits: u64) -> u64 {
+    let (result, _, called) = Callback::new(prototype).run(bits, |f: extern "C" fn() -> u64| f());
+    assert_eq!(called, [], "{prototype}");
+    result
+}
+
+#[test]
+fn two_ints() {
+    let (result, args, called) = Callback::new("int f(int, int)").run(7, |f: extern "C" fn(i32, i32) -> i32| f(3, -4));
+    assert_eq!((result, args, called), (7, vec![3, 0xffff_fffc], vec![]));
+}
+
+#[test]
+fn upper_bits_of_small_integers_are_not_believed() {
+    let garbage = 0xabcd_ef01_2345_6700;
+    assert_eq!(into_wasm("void f(_Bool)", garbage), 0);
+    assert_eq!(into_wasm("void f(_Bool)", garbage | 1), 1);
+    assert_eq!(into_wasm("void f(_Bool)", garbage | 0x40), 1);
+    assert_eq!(into_wasm("void f(signed char)", garbage | 0x80), 0xffff_ff80);
+    assert_eq!(into_wasm("void f(char)", garbage | 0x7f), 0x7f);
+    assert_eq!(into_wasm("void f(unsigned char)", garbage | 0x80), 0x80);
+    assert_eq!(into_wasm("void f(short)", garbage | 0x8000), 0xffff_e700);
+    assert_eq!(into_wasm("void f(unsigned short)", garbage), 0x6700);
+    assert_eq!(into_wasm("void f(int)", garbage), 0x2345_6700);
+    assert_eq!(into_wasm("void f(unsigned)", garbage | 0x8000_0000), 0xa345_6700);
+    assert_eq!(into_wasm("void f(long long)", garbage), garbage);
+}
+
+#[test]
+fn small_results_are_extended() {
+    let low = |prototype, bits| into_native(prototype, bits) as u32;
+    assert_eq!(low("_Bool f(void)", 0), 0);
+    assert_eq!(low("_Bool f(void)", 0x100), 1);
+    assert_eq!(low("signed char f(void)", 0x180), 0xffff_ff80);
+    assert_eq!(low("unsigned char f(void)", 0x1ff), 0xff);
+    assert_eq!(low("short f(void)", 0x8000), 0xffff_8000);
+    assert_eq!(low("unsigned short f(void)", 0x1_8000), 0x8000);
+    assert_eq!(low("int f(void)", 0x8000_0000), 0x8000_0000);
+    assert_eq!(into_native("long f(void)", 0x8000_0000), 0xffff_ffff_8000_0000);
+    assert_eq!(into_native("unsigned long f(void)", 0x8000_0000), 0x8000_0000);
+    assert_eq!(into_native("long long f(void)", 0x8000_0000_0000_0001), 0x8000_0000_0000_0001);
+    assert_eq!(into_native("void *f(void) [user]", 0xffff_ffff), 0xffff_ffff);
+}
+
+#[test]
+fn long_integers_are_checked_on_the_way_in() {
+    let mut callback = Callback::new("int f(int, long, size_t)");
+    let mut call = |long: i64, size: u64| callback.run(5, |f: extern "C" fn(i32, i64, u64) -> i32| f(1, long, size));
+    assert_eq!(call(-1, 0xffff_ffff), (5, vec![1, 0xffff_ffff, 0xffff_ffff], vec![]));
+    assert_eq!(call(i64::from(i32::MIN), 0), (5, vec![1, 0x8000_0000, 0], vec![]));
+    let default = DEFAULT_INT as i32;
+    for (long, size, index, value) in [
+        (0x8000_0000, 0, 1, 0x8000_0000),
+        (i64::MIN, 0, 1, 1 << 63),
+        (0, 1 << 32, 2, 1 << 32),
+        (0, u64::MAX, 2, u64::MAX),
+    ] {
+        assert_eq!(call(long, size), (default, vec![], vec![(Builtin::CallbackRange, vec![index, value])]));
+    }
+}
+
+#[test]
+fn floats_stay_where_they_are() {
+    let mut callback = Callback::new("double f(float, int, double)");
+    let returns = 2.5f64.to_bits();
+    let (result, args, _) = callback.run(returns, |f: extern "C" fn(f32, i32, f64) -> f64| f(1.5, 2, -0.75));
+    assert_eq!((result, args), (2.5, vec![u64::from(1.5f32.to_bits()), 2, (-0.75f64).to_bits()]));
+    let (result, ..) = Callback::new("float f(void)").run(u64::from(0.5f32.to_bits()), |f: extern "C" fn() -> f32| f());
+    assert_eq!(result, 0.5);
+}
+
+#[test]
+fn arguments_on_the_stack() {
+    type F = extern "C" fn(i64, i32, u32, u8, u32, i32, u64, u64, f64, u64, *const u8) -> i64;
+    let prototype = "long long f(long long, int, unsigned, unsigned char, unsigned, int, signed char, _Bool, double, unsigned short, void *)";
+    let garbage = 0x5555_5555_5555_5500;
+    let call = |f: F| f(1, 2, 3, 4, 5, 6, garbage | 0x81, garbage, 9.5, garbage, (BASE + 64) as *const u8);
+    let (result, args, called) = Callback::new(prototype).run(1 << 40, call);
+    assert_eq!(result, 1 << 40);
+    assert_eq!(args, [1, 2, 3, 4, 5, 6, 0xffff_ff81, 0, 9.5f64.to_bits(), 0x5500, 64]);
+    assert_eq!(called, []);
+}
+
+#[test]
+fn nine_doubles() {
+    type F = extern "C" fn(f64, f64, f64, f64, f64, f64, f64, f64, f64, i32);
+    let call = |f: F| f(0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9);
+    let prototype = "void f(double, double, double, double, double, double, double, double, double, int)";
+    let (_, args, _) = Callback::new(prototype).run(0, call);
+    let floats = args[..9].iter().map(|&bits| f64::from_bits(bits));
+    assert_eq!((floats.collect::<Vec<_>>(), args[9]), ((0..9).map(f64::from).collect(), 9));
+}
+
+#[test]
+fn pointers_into_memory_are_their_low_half() {
+    let mut callback = Callback::new("int f(const void *, const void *)");
+    let mut call = |a: u64, b: u64| callback.run(9, |f: extern "C" fn(u64, u64) -> i32| f(a, b));
+    assert_eq!(call(BASE + 8, BASE + 0xffff_ffff), (9, vec![8, 0xffff_ffff], vec![]));
+    assert_eq!(call(0, BASE + 4), (9, vec![0, 4], vec![]));
+    assert_eq!(call(BASE + 4, 0), (9, vec![4, 0], vec![]));
+    assert_eq!(call(0, 0), (9, vec![0, 0], vec![]));
+}
+
+#[test]
+fn other_pointers_are_for_the_builtin() {
+    let mut callback = Callback::new("int f(const void *, const void *)");
+    let mut call = |a: u64, b: u64| callback.run(9, |f: extern "C" fn(u64, u64) -> i32| f(a, b));
+    let asked = |index: u64, pointer: u64| (Builtin::CallbackPointer, vec![index, pointer]);
+    answer(0xffff_0000);
+    assert_eq!(call(BASE - 1, BASE + 4), (9, vec![0xffff_0000, 4], vec![asked(0, BASE - 1)]));
+    assert_eq!(call(BASE + 4, BASE + (1 << 32)), (9, vec![4, 0xffff_0000], vec![asked(1, BASE + (1 << 32))]));
+    assert_eq!(call(8, 9), (9, vec![0xffff_0000, 0xffff_0000], vec![asked(0, 8), asked(1, 9)]));
+    answer(REFUSE);
+    assert_eq!(call(BASE, 9), (DEFAULT_INT as i32, vec![], vec![asked(1, 9)]));
+}
+
+#[test]
+fn null_is_refused_where_it_may_not_be() {
+    let mut callback = Callback::new("void f(void *p[nonnull])");
+    answer(REFUSE);
+    let (_, args, called) = callback.run(0, |f: extern "C" fn(u64)| f(0));
+    assert_eq!((args, called), (vec![], vec![(Builtin::CallbackPointer, vec![0, 0])]));
+}
+
+#[test]
+fn user_data_is_its_low_half() {
+    assert_eq!(into_wasm("void f(void *[user])", 0xffff_ffff_8000_0001), 0x8000_0001);
+}
+
+#[test]
+fn pointer_results_are_checked() {
+    let mut callback = Callback::new("int *f(void)");
+    let mut call = |guest: u64| callback.run(guest, |f: extern "C" fn() -> u64| f());
+    assert_eq!(call(0).0, 0);
+    assert_eq!(call(1), (BASE + 1, vec![], vec![]));
+    assert_eq!(call(LEN - 4), (BASE + LEN - 4, vec![], vec![]));
+    answer(77);
+    for guest in [LEN - 3, LEN, 0xffff_fffc, 0xffff_ffff] {
+        assert_eq!(call(guest), (77, vec![], vec![(Builtin::CallbackResult, vec![guest])]), "{guest:#x}");
+    }
+    answer(REFUSE);
+    assert_eq!(call(LEN).0, DEFAULT_INT);
+    let (result, ..) = Callback::new("int *f(void) [nonnull]").run(0, |f: extern "C" fn() -> u64| f());
+    assert_eq!(result, 1, "the builtin's answer");
+}
+
+#[test]
+fn who_may_not_enter_gets_the_default() {
+    type F = extern "C" fn(i32, f64) -> i32;
+    let mut callback = Callback::new("int f(int, double)");
+    let mut check = |limit: usize, ceiling: usize, admitted: bool| {
+        (callback.world.head.stack_limit, callback.world.head.entry_ceiling) = (limit, ceiling);
+        answer(u64::from(admitted));
+        let (result, args, called) = callback.run(5, |f: F| f(6, 7.0));
+        let builtins: Vec<Builtin> = called.iter().map(|call| call.0).collect();
+        assert_eq!(builtins, [Builtin::CallbackAdmit]);
+        let here = &raw const result as u64;
+        assert!(called[0].1[0].abs_diff(here) < 1 << 20, "it gets the stack pointer");
+        (result, args)
+    };
+    let ran = (5, vec![6, 7.0f64.to_bits()]);
+    let refused = (DEFAULT_INT as i32, vec![]);
+    let everything = usize::MAX;
+    assert_eq!(check(everything, everything, true), ran);
+    assert_eq!(check(everything, everything, false), refused);
+    assert_eq!(check(0, 0, true), ran);
+    assert_eq!(check(0, 0, false), refused);
+}
+
+#[test]
+fn defaults_by_type() {
+    answer(0);
+    let mut callback = Callback::new("double f(void)");
+    callback.world.head.entry_ceiling = 0;
+    answer(0);
+    assert_eq!(callback.run(0, |f: extern "C" fn() -> f64| f()).0, DEFAULT_FLOAT);
+    let mut callback = Callback::new("long long f(void)");
+    callback.world.head.entry_ceiling = 0;
+    answer(0);
+    assert_eq!(callback.run(0, |f: extern "C" fn() -> u64| f()).0, DEFAULT_INT);
+}
+
+#[test]
+fn slots_are_converted_by_the_builtins() {
+    let mut callback = Callback::new("long f(const char *s[str], signed char n)");
+    add_to_cells(2);
+    let (result, args, called) = callback.run(0xffff_fff0, |f: extern "C" fn(u64, u64) -> i64| f(100, 0xff80));
+    let builtins: Vec<Builtin> = called.iter().map(|call| call.0).collect();
+    assert_eq!(builtins, [Builtin::CallbackEnter, Builtin::CallbackLeave]);
+    assert_eq!(args, [102, 0xffff_ff82]);
+    assert_eq!(result, -14, "extended before the builtin saw it");
+}
+
+#[test]
+fn slots_that_are_refused_give_the_default() {
+    let mut callback = Callback::new("int f(const char *s[str])");
+    answer(0);
+    let (result, args, called) = callback.run(3, |f: extern "C" fn(u64) -> i32| f(100));
+    assert_eq!((result, args, called.len()), (DEFAULT_INT as i32, vec![], 1));
+}

@@ -1,0 +1,215 @@
+//! Thunks, called as wasm functions.
+
+use crate::world::{BASE, LEN, Thunk, add_to_cells, answer, called};
+use std::cell::RefCell;
+use wasmbridge_artifact::Builtin;
+use wasmbridge_artifact::vmctx::{CrossingFrame, VmHead};
+
+thread_local! {
+    static GOT: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+}
+
+fn got() -> Vec<u64> {
+    GOT.take()
+}
+
+/// A C function that notes its integer registers and returns a sum with all upper bits set.
+extern "C" fn note(a: u64, b: u64, c: u64) -> u64 {
+    GOT.set(vec![a, b, c]);
+    0xabcd_ef01_2345_6780
+}
+
+/// What the C function finds in its first register when the guest passes these bits.
+fn into_native(prototype: &str, bits: u64) -> u64 {
+    Thunk::new(prototype, note as *const u8).run(&[bits]);
+    assert_eq!(called(), [], "{prototype}");
+    got()[0]
+}
+
+/// What the guest gets when the C function leaves these bits in its result register.
+fn into_wasm(prototype: &str, bits: u64) -> u64 {
+    extern "C" fn identity(bits: u64) -> u64 {
+        bits
+    }
+    let prototype = prototype.replace("(void)", "(long long)");
+    let result = Thunk::new(&prototype, identity as *const u8).run(&[bits]);
+    assert_eq!(called(), [], "{prototype}");
+    // What the caller stored: four bytes, or eight if the type is `i64`; the others are still the argument's.
+    if prototype.starts_with("long long") { result } else { u64::from(result as u32) }
+}
+
+#[test]
+fn integers_go_out_extended() {
+    let low = |prototype, bits| into_native(prototype, bits) as u32;
+    assert_eq!(low("void f(_Bool)", 0x100), 1);
+    assert_eq!(low("void f(_Bool)", 0), 0);
+    assert_eq!(low("void f(signed char)", 0x180), 0xffff_ff80);
+    assert_eq!(low("void f(unsigned char)", 0x1ff), 0xff);
+    assert_eq!(low("void f(short)", 0x8000), 0xffff_8000);
+    assert_eq!(low("void f(int)", 0xffff_ffff), 0xffff_ffff);
+    assert_eq!(into_native("void f(long)", 0xffff_ffff), u64::MAX);
+    assert_eq!(into_native("void f(size_t)", 0xffff_ffff), 0xffff_ffff);
+    assert_eq!(into_native("void f(long long)", 1 << 40), 1 << 40);
+    assert_eq!(into_native("void f(void *[user])", 0xffff_ffff), 0xffff_ffff);
+}
+
+#[test]
+fn of_results_only_their_own_bits_are_believed() {
+    let garbage = 0xabcd_ef01_2345_6700;
+    assert_eq!(into_wasm("_Bool f(void)", garbage), 0);
+    assert_eq!(into_wasm("_Bool f(void)", garbage | 2), 1);
+    assert_eq!(into_wasm("signed char f(void)", garbage | 0x80), 0xffff_ff80);
+    assert_eq!(into_wasm("unsigned char f(void)", garbage | 0x80), 0x80);
+    assert_eq!(into_wasm("short f(void)", garbage | 0x8000), 0xffff_e700);
+    assert_eq!(into_wasm("int f(void)", garbage), 0x2345_6700);
+    assert_eq!(into_wasm("long long f(void)", garbage), garbage);
+    assert_eq!(into_wasm("long f(void)", u64::MAX), 0xffff_ffff);
+    assert_eq!(into_wasm("size_t f(void)", 0xffff_fffe), 0xffff_fffe);
+    assert_eq!(into_wasm("void *f(void) [user]", garbage), 0x2345_6700);
+}
+
+#[test]
+fn floats_and_many_arguments() {
+    extern "C" fn sum(a: f64, b: f32, c: i32, d: i32, e: i32, f: i32, g: i32, h: u64, i: i64, j: f64) -> f64 {
+        a + f64::from(b) + f64::from(c + d + e + f + g) + h as f64 + i as f64 + j
+    }
+    let prototype = "double f(double, float, int, int, int, int, int, size_t, long, double)";
+    let args = [1.5f64.to_bits(), u64::from(2.0f32.to_bits()), 1, 2, 3, 4, 5, 1000, 0xffff_ffff, 0.25f64.to_bits()];
+    let result = Thunk::new(prototype, sum as *const u8).run(&args);
+    assert_eq!(f64::from_bits(result), 1.5 + 2.0 + 15.0 + 1000.0 - 1.0 + 0.25);
+}
+
+#[test]
+fn pointers_inside_of_memory() {
+    let mut thunk = Thunk::new("void f(void *, double *, int a[static 4])", note as *const u8);
+    let mut run = |args: [u64; 3]| {
+        thunk.run(&args);
+        (got(), called())
+    };
+    assert_eq!(run([1, 8, 16]), (vec![BASE + 1, BASE + 8, BASE + 16], vec![]));
+    assert_eq!(run([0, 0, 4]), (vec![0, 0, BASE + 4], vec![]));
+    let last = [LEN - 1, LEN - 8, LEN - 16];
+    assert_eq!(run(last), (last.map(|guest| BASE + guest).to_vec(), vec![]));
+    answer(0x999);
+    let over = [LEN, LEN - 7, LEN - 15];
+    let asked: Vec<_> = (0..).zip(over).map(|(i, guest)| (Builtin::ThunkPointer, i, guest)).collect();
+    let (native, calls) = run(over);
+    let calls: Vec<_> = calls.iter().map(|(builtin, args)| (*builtin, args[1], args[2])).collect();
+    assert_eq!((native, calls), (vec![0x999; 3], asked));
+    let (native, calls) = run([0xffff_ffff, 4, 0]);
+    assert_eq!(native, [0x999, BASE + 4, 0x999]);
+    assert_eq!(calls.len(), 2, "the largest address, and NULL where it may not be");
+}
+
+#[test]
+fn more_pointers_than_registers() {
+    extern "C" fn note_last(_: u64, _: u64, _: u64, _: u64, _: u64, f: u64, g: u64, h: u64, i: i64, j: u64) {
+        GOT.set(vec![f, g, h, i as u64, j]);
+    }
+    let prototype = "void f(void *, void *, void *, void *, void *, void *, double *, void *[user], long, void *)";
+    let mut thunk = Thunk::new(prototype, note_last as *const u8);
+    answer(5);
+    thunk.run(&[1, 2, 3, 4, LEN, 0, LEN - 7, 0xffff_ffff, 0xffff_ffff, 10]);
+    assert_eq!(got(), [0, 5, 0xffff_ffff, u64::MAX, BASE + 10]);
+    let asked: Vec<u64> = called().iter().map(|call| call.1[1]).collect();
+    assert_eq!(asked, [4, 6]);
+}
+
+#[test]
+fn no_address_is_inside_of_an_empty_memory() {
+    let mut thunk = Thunk::new("void f(void *, double *)", note as *const u8);
+    let empty = wasmbridge_artifact::vmctx::MemoryDef { base: BASE as *mut u8, len_bytes: 0 };
+    thunk.world.head.memory0 = &empty;
+    answer(7);
+    for guest in [1, 0x8000_0000, 0xffff_ffff] {
+        thunk.run(&[guest, guest]);
+        assert_eq!((got()[..2].to_vec(), called().len()), (vec![7, 7], 2), "{guest:#x}");
+    }
+}
+
+#[test]
+fn the_largest_memory_ends_where_addresses_do() {
+    let mut thunk = Thunk::new("void f(void *, double *)", note as *const u8);
+    let largest = wasmbridge_artifact::vmctx::MemoryDef { base: BASE as *mut u8, len_bytes: 1 << 32 };
+    thunk.world.head.memory0 = &largest;
+    answer(7);
+    thunk.run(&[0xffff_ffff, 0xffff_fff8]);
+    assert_eq!((got()[..2].to_vec(), called()), (vec![BASE + 0xffff_ffff, BASE + 0xffff_fff8], vec![]));
+    thunk.run(&[0, 0xffff_fff9]);
+    assert_eq!((got()[..2].to_vec(), called().len()), (vec![0, 7], 1));
+}
+
+#[test]
+fn pointer_results() {
+    assert_eq!(into_wasm("void *f(void)", BASE + 0xffff_fff0), 0xffff_fff0);
+    assert_eq!(into_wasm("void *f(void)", 0), 0);
+    extern "C" fn elsewhere() -> u64 {
+        BASE - 16
+    }
+    let mut thunk = Thunk::new("void *f(void)", elsewhere as *const u8);
+    answer(12);
+    assert_eq!(thunk.run(&[]), 12);
+    let record = &raw const *thunk.record as u64;
+    assert_eq!(called(), [(Builtin::ThunkResult, vec![record, BASE - 16])]);
+}
+
+#[test]
+fn function_pointers_are_asked_for() {
+    let mut thunk = Thunk::new("void f(int, void (*cb)(int), void *)", note as *const u8);
+    answer(0x5000);
+    thunk.run(&[1, 33, 64]);
+    let record = &raw const *thunk.record as u64;
+    assert_eq!(called(), [(Builtin::ThunkFunction, vec![record, 1, 33])]);
+    assert_eq!(got()[1..], [0x5000, BASE + 64]);
+}
+
+#[test]
+fn slots_are_converted_by_the_builtins() {
+    let mut thunk = Thunk::new("int f(const char *s[str], unsigned char n)", note as *const u8);
+    add_to_cells(2);
+    let result = thunk.run(&[0xffff_ff00, 0x101]);
+    let builtins: Vec<Builtin> = called().iter().map(|call| call.0).collect();
+    assert_eq!(builtins, [Builtin::ThunkEnter, Builtin::ThunkLeave]);
+    let native = got();
+    assert_eq!((native[0], native[1] as u32), (0xffff_ff02, 3));
+    assert_eq!(result as u32, 0x2345_6782);
+}
+
+/// Looks around while a thunk waits, and leaves the instance as a `longjmp` over inner crossings would.
+extern "C" fn look_around(vmctx: *mut VmHead) -> u64 {
+    // SAFETY: the test passes its own vmctx, and nobody else looks at it while the C function runs.
+    let head = unsafe { &mut *vmctx };
+    // SAFETY: the thunk has just put its frame there.
+    let frame: CrossingFrame = unsafe { *head.crossings };
+    GOT.set(vec![
+        head.crossings as u64,
+        head.entry_ceiling as u64,
+        frame.outer_ceiling as u64,
+        frame.stack_pointer,
+        frame.record as u64,
+        frame.frame_pointer as u64,
+    ]);
+    head.crossings = head.crossings.wrapping_sub(3);
+    head.entry_ceiling = 0x10;
+    head.stack_pointer = 0x20;
+    7
+}
+
+#[test]
+fn a_crossing_frame_is_there_while_the_function_runs() {
+    let mut thunk = Thunk::new("int f(long long)", look_around as *const u8);
+    let outside = thunk.world.crossings.as_mut_ptr_range().end;
+    thunk.world.head.entry_ceiling = 0x7777;
+    let vmctx = &raw mut *thunk.world.head as u64;
+    assert_eq!(thunk.run(&[vmctx]) as u32, 7);
+    let record = &raw const *thunk.record as u64;
+    let [crossings, ceiling, outer, stack_pointer, noted_record, frame_pointer] = got()[..] else {
+        panic!("six notes")
+    };
+    assert_eq!(crossings, outside.wrapping_sub(1) as u64);
+    assert_eq!((outer, stack_pointer, noted_record), (0x7777, 0x1234, record));
+    assert_eq!(ceiling, frame_pointer);
+    assert!(frame_pointer.abs_diff(&raw const record as u64) < 1 << 20, "it is on this stack");
+    let head = &thunk.world.head;
+    assert_eq!((head.crossings, head.entry_ceiling, head.stack_pointer), (outside, 0x7777, 0x1234));
+}

@@ -1,0 +1,329 @@
+//! A world for shapes: executable memory, a vmctx, records, builtins that remember how they were called, and functions in wasm's
+//! convention.
+
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, types};
+use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
+use cranelift_codegen::{Context, settings};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use region::Protection;
+use std::cell::{Cell, RefCell};
+use wasmbridge_artifact::vmctx::{CallbackRecord, CrossingFrame, MemoryDef, ThunkRecord, VmHead};
+use wasmbridge_artifact::{Builtin, ValType};
+use wasmbridge_trampolines::{Shape, ShapeCompiler, Signature};
+
+/// Where the fake memory begins. Nothing is there: shapes compute with addresses, they do not look at what they point to.
+pub const BASE: u64 = 0x7a_0000_0000;
+/// The fake memory's length in bytes.
+pub const LEN: u64 = 0x2_0000;
+/// The default answers.
+pub const DEFAULT_INT: u64 = 0xdddd_0000_0000_00dd;
+pub const DEFAULT_FLOAT: f64 = 0.125;
+
+/// A call of a builtin: its arguments, as many as it has.
+pub type Called = (Builtin, Vec<u64>);
+
+thread_local! {
+    static CALLED: RefCell<Vec<Called>> = const { RefCell::new(Vec::new()) };
+    /// what builtins answer
+    static ANSWER: Cell<u64> = const { Cell::new(1) };
+    /// what builtins that convert slots add to each cell
+    static ADDED: Cell<u64> = const { Cell::new(0) };
+}
+
+pub fn called() -> Vec<Called> {
+    CALLED.take()
+}
+
+pub fn answer(value: u64) {
+    ANSWER.set(value);
+}
+
+pub fn add_to_cells(value: u64) {
+    ADDED.set(value);
+}
+
+/// A builtin. It takes as many arguments as any has; the registers of those that it does not have hold anything.
+extern "C" fn builtin<const NUMBER: usize>(a: u64, b: u64, c: u64) -> u64 {
+    let builtin = Builtin::ALL[NUMBER];
+    let words = builtin.params().iter().zip([a, b, c]);
+    let args = words.map(|(word, value)| match word {
+        wasmbridge_artifact::builtins::Word::I32 => u64::from(value as u32),
+        wasmbridge_artifact::builtins::Word::I64 => value,
+    });
+    CALLED.with_borrow_mut(|called| called.push((builtin, args.collect())));
+    if ADDED.get() != 0 {
+        // SAFETY: a test that asks for it uses a signature of two parameters, so that the shape's slots have two cells, and the builtins it
+        // then calls get the slots' address as their second argument.
+        let cells = unsafe { &mut *(b as *mut [u64; 2]) };
+        cells.iter_mut().for_each(|cell| *cell = cell.wrapping_add(ADDED.get()));
+    }
+    ANSWER.get()
+}
+
+macro_rules! table {
+    ($($number:literal)*) => {
+        [$(builtin::<$number> as *const u8,)*]
+    };
+}
+
+/// Code in executable memory, with data behind it.
+pub struct Placed {
+    memory: region::Allocation,
+    data: usize,
+}
+
+impl Placed {
+    /// Code and `data` bytes of zeros behind it, in other pages.
+    pub fn new(code: &[u8], data: usize) -> Placed {
+        let page = region::page::size();
+        let code_pages = code.len().next_multiple_of(page);
+        let mut memory =
+            region::alloc(code_pages + data.max(1).next_multiple_of(page), Protection::READ_WRITE).unwrap();
+        // SAFETY: the allocation is at least as long as the code, and nobody else has it.
+        unsafe { memory.as_mut_ptr::<u8>().copy_from_nonoverlapping(code.as_ptr(), code.len()) };
+        Placed { memory, data: code_pages }
+    }
+
+    pub fn code(&self) -> *const u8 {
+        self.memory.as_ptr()
+    }
+
+    pub fn data<T>(&mut self) -> *mut T {
+        self.memory.as_mut_ptr::<u8>().wrapping_add(self.data).cast()
+    }
+
+    /// Ends writing and begins running.
+    pub fn seal(self) -> Placed {
+        // SAFETY: the pages are the allocation's own, and nothing runs in them yet.
+        unsafe { region::protect(self.code(), self.data, Protection::READ_EXECUTE).unwrap() };
+        self
+    }
+}
+
+/// A fake instance.
+pub struct World {
+    pub head: Box<VmHead>,
+    /// Crossing frames; the array grows downwards from its end.
+    pub crossings: Box<[CrossingFrame; 8]>,
+    _memory: Box<MemoryDef>,
+    _builtins: Box<[*const u8]>,
+}
+
+impl World {
+    pub fn new() -> World {
+        let builtins: Box<[*const u8]> = Box::new(table!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21));
+        assert!(builtins.len() == Builtin::ALL.len(), "the table of builtins has grown: add its numbers here");
+        let memory = Box::new(MemoryDef { base: BASE as *mut u8, len_bytes: LEN });
+        let empty = CrossingFrame { outer_ceiling: 0, stack_pointer: 0, record: std::ptr::null(), frame_pointer: 0 };
+        let mut crossings = Box::new([empty; 8]);
+        let head = Box::new(VmHead {
+            host: std::ptr::null_mut(),
+            stack_limit: 0,
+            entry_ceiling: usize::MAX,
+            crossings: crossings.as_mut_ptr_range().end,
+            memory0_base: memory.base,
+            memory0: &*memory,
+            builtins: builtins.as_ptr(),
+            capture: std::ptr::null_mut(),
+            pending: 0,
+            reserved: 0,
+            stack_pointer: 0x1234,
+        });
+        called();
+        answer(1);
+        add_to_cells(0);
+        World { head, crossings, _memory: memory, _builtins: builtins }
+    }
+}
+
+/// A callback that calls a wasm function which notes its arguments.
+pub struct Callback {
+    pub world: World,
+    pub signature: Signature,
+    placed: Placed,
+    complete: usize,
+    _callee: Placed,
+    /// The wasm function's "vmctx": itself, the arguments, and in the last place what it returns.
+    notes: Box<[u64; NOTES]>,
+}
+
+const NOTES: usize = 24;
+
+impl Callback {
+    pub fn new(prototype: &str) -> Callback {
+        let signature: Signature = prototype.parse().unwrap();
+        let shape = ShapeCompiler::new().unwrap().callback(&signature).unwrap();
+        let callee = Placed::new(&callee(&signature), 0).seal();
+        let mut world = World::new();
+        let mut notes = Box::new([0; NOTES]);
+        let mut placed = Placed::new(&shape.code, size_of::<CallbackRecord>());
+        let record = CallbackRecord {
+            vmctx: &mut *world.head,
+            code: callee.code(),
+            callee_vmctx: notes.as_mut_ptr().cast(),
+            memory_base: BASE as *mut u8,
+            default_int: DEFAULT_INT,
+            default_float: DEFAULT_FLOAT.to_bits(),
+            info: std::ptr::null_mut(),
+            owner: &mut *world.head,
+        };
+        // SAFETY: the data behind the code is large enough for a record, aligned to a page, and nobody else has it.
+        unsafe { placed.data::<CallbackRecord>().write(record) };
+        link(&shape, &mut placed);
+        let complete = shape.complete as usize;
+        Callback { world, signature, placed: placed.seal(), complete, _callee: callee, notes }
+    }
+
+    /// Calls it both ways: through the fast entry, if there is one, and through the complete callback. What `call` returns must be
+    /// the same; it gets the address as the function type it says.
+    pub fn run<F: Copy, R: PartialEq + std::fmt::Debug>(
+        &mut self,
+        returns: u64,
+        call: impl Fn(F) -> R,
+    ) -> (R, Vec<u64>, Vec<Called>) {
+        assert_eq!(size_of::<F>(), size_of::<usize>(), "F is a function pointer");
+        let [fast, complete] = [0, self.complete].map(|offset| {
+            self.notes.fill(0);
+            self.notes[NOTES - 1] = returns;
+            let entry = self.placed.code().wrapping_add(offset);
+            // SAFETY: F is a function pointer (checked above) whose type the test has made to match the signature; at `entry` is a function
+            // of that type, in memory that is executable while `self` lives.
+            let function = unsafe { std::mem::transmute_copy::<*const u8, F>(&entry) };
+            let result = call(function);
+            let ran = self.notes[0] != 0;
+            let args = if ran { self.notes[1..1 + self.signature.params.len()].to_vec() } else { vec![] };
+            let mut called = called();
+            for (builtin, args) in &mut called {
+                let record = args.remove(0);
+                assert_eq!(record, self.placed.data::<CallbackRecord>() as u64, "{builtin:?} gets the record");
+            }
+            (result, args, called)
+        });
+        // Where the stack pointer or slots are is not the same twice.
+        let comparable = |calls: &[Called]| {
+            let calls = calls.iter().map(|(builtin, args)| match builtin {
+                Builtin::CallbackAdmit | Builtin::CallbackEnter | Builtin::CallbackLeave => (*builtin, vec![]),
+                _ => (*builtin, args.clone()),
+            });
+            calls.collect::<Vec<_>>()
+        };
+        assert_eq!((&fast.0, &fast.1, comparable(&fast.2)), (&complete.0, &complete.1, comparable(&complete.2)));
+        fast
+    }
+}
+
+fn link(shape: &Shape, placed: &mut Placed) {
+    let record = placed.data::<u8>() as i64;
+    let code = placed.code() as i64;
+    for reloc in &shape.record_relocs {
+        let value = record - (code + i64::from(reloc.offset)) + reloc.addend;
+        let at = (code + i64::from(reloc.offset)) as *mut i32;
+        // SAFETY: the offset is that of four bytes inside the code, which is still writable.
+        unsafe { at.write_unaligned(i32::try_from(value).unwrap()) };
+    }
+}
+
+/// A thunk that calls a native function.
+pub struct Thunk {
+    pub world: World,
+    pub record: Box<ThunkRecord>,
+    placed: Placed,
+    caller: Placed,
+}
+
+impl Thunk {
+    pub fn new(prototype: &str, function: *const u8) -> Thunk {
+        let signature: Signature = prototype.parse().unwrap();
+        let shape = ShapeCompiler::new().unwrap().thunk(&signature).unwrap();
+        let mut world = World::new();
+        let record = Box::new(ThunkRecord {
+            vmctx: &mut *world.head,
+            function,
+            memory_base: BASE as *mut u8,
+            info: std::ptr::null_mut(),
+        });
+        let caller = Placed::new(&caller(&signature), 0).seal();
+        Thunk { world, record, placed: Placed::new(&shape.code, 0).seal(), caller }
+    }
+
+    /// Calls it with the arguments' bits. Returns the result's bits.
+    pub fn run(&mut self, args: &[u64]) -> u64 {
+        type Caller = extern "C" fn(thunk: *const u8, record: *const ThunkRecord, cells: *mut u64);
+        // SAFETY: that is the type of what `caller` below makes.
+        let caller: Caller = unsafe { std::mem::transmute(self.caller.code()) };
+        let mut cells = args.to_vec();
+        cells.push(0);
+        caller(self.placed.code(), &*self.record, cells.as_mut_ptr());
+        cells[0]
+    }
+}
+
+/// A wasm function that notes its vmctx and arguments, and returns what stands in the notes.
+fn callee(signature: &Signature) -> Vec<u8> {
+    let wasm = wasm_signature(signature);
+    compile(wasm, |builder, params| {
+        let notes = params[0];
+        for (i, &param) in params.iter().enumerate() {
+            builder.ins().store(MemFlagsData::trusted(), param, notes, 8 * i as i32);
+        }
+        let result = builder.func.signature.returns.first().map(|result| result.value_type);
+        let result = result.map(|ty| builder.ins().load(ty, MemFlagsData::trusted(), notes, 8 * (NOTES - 1) as i32));
+        builder.ins().return_(result.as_slice());
+    })
+}
+
+/// A C function `(thunk, record, cells)` that calls the thunk with the arguments in the cells and puts the result into cell 0.
+fn caller(signature: &Signature) -> Vec<u8> {
+    let mut c = ir::Signature::new(CallConv::SystemV);
+    c.params = vec![AbiParam::new(types::I64); 3];
+    let wasm = wasm_signature(signature);
+    compile(c, |builder, params| {
+        let mut args = vec![params[1]];
+        for (i, param) in wasm.params[1..].iter().enumerate() {
+            args.push(builder.ins().load(param.value_type, MemFlagsData::trusted(), params[2], 8 * i as i32));
+        }
+        let wasm = builder.import_signature(wasm);
+        let call = builder.ins().call_indirect(wasm, params[0], &args);
+        if let Some(&result) = builder.inst_results(call).first() {
+            builder.ins().store(MemFlagsData::trusted(), result, params[2], 0);
+        }
+        builder.ins().return_(&[]);
+    })
+}
+
+fn wasm_signature(signature: &Signature) -> ir::Signature {
+    let param = |ty: &ValType| {
+        AbiParam::new(match ty {
+            ValType::I64 => types::I64,
+            ValType::F32 => types::F32,
+            ValType::F64 => types::F64,
+            _ => types::I32,
+        })
+    };
+    let ty = signature.wasm_type();
+    let mut wasm = ir::Signature::new(CallConv::Tail);
+    wasm.params.push(AbiParam::new(types::I64));
+    wasm.params.extend(ty.params.iter().map(param));
+    wasm.returns.extend(ty.results.iter().map(param));
+    wasm
+}
+
+fn compile(signature: ir::Signature, body: impl FnOnce(&mut FunctionBuilder<'_>, &[ir::Value])) -> Vec<u8> {
+    let isa: OwnedTargetIsa =
+        cranelift_native::builder().unwrap().finish(settings::Flags::new(settings::builder())).unwrap();
+    let mut context = Context::new();
+    let mut builder_context = FunctionBuilderContext::new();
+    let mut builder = FunctionBuilder::new(&mut context.func, &mut builder_context);
+    builder.func.signature = signature;
+    let block = builder.create_block();
+    builder.append_block_params_for_function_params(block);
+    builder.switch_to_block(block);
+    let params = builder.block_params(block).to_vec();
+    body(&mut builder, &params);
+    builder.seal_all_blocks();
+    builder.finalize(isa.frontend_config());
+    let code = context.compile(&*isa, &mut ControlPlane::default()).unwrap();
+    assert!(code.buffer.relocs().is_empty());
+    code.code_buffer().to_vec()
+}
