@@ -107,7 +107,7 @@ impl Engine {
             return Ok(pages.clone());
         }
         let compiler = shapes.compiler()?;
-        let shape = if scoped { compiler.callback(signature) } else { compiler.callback(signature) };
+        let shape = if scoped { compiler.callback_with_slots(signature) } else { compiler.callback(signature) };
         let shape = shape.map_err(|e| Error::new(ErrorKind::Prototype, e.to_string()))?;
         let pages = Arc::new(Mutex::new(CallbackPages::new(shape)));
         shapes.callbacks.insert(key, pages.clone());

@@ -1,5 +1,5 @@
 //! What the tests share.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
 use wasmbridge_compiler::Config;
 use wasmbridge_runtime::{Engine, Instance, Linker, Module, NativeFn};

@@ -27,8 +27,9 @@ use cranelift_frontend::FunctionBuilder;
 use wasmbridge_artifact::Builtin;
 use wasmbridge_artifact::vmctx::{callback, head};
 
-/// Builds the callback of a signature.
-pub(super) fn build(builder: FunctionBuilder<'_>, signature: &Signature, config: TargetFrontendConfig) {
+/// Builds the callback of a signature; through slots if the signature needs them, or if `slots` says so.
+pub(super) fn build(builder: FunctionBuilder<'_>, signature: &Signature, slots: bool, config: TargetFrontendConfig) {
+    let through_slots = slots || signature.needs_slots(ShapeKind::Callback);
     let (mut emit, params) = Emit::start(builder, native_signature(signature), config);
     let slots = emit.cells(params.len().max(1));
     let mut callback = Callback { emit, signature, slots, default: None };
@@ -36,7 +37,7 @@ pub(super) fn build(builder: FunctionBuilder<'_>, signature: &Signature, config:
         callback.emit.store_cell(param, slots, i);
     }
     callback.admit();
-    if signature.needs_slots(ShapeKind::Callback) {
+    if through_slots {
         callback.enter();
         let result = callback.call();
         callback.leave(result);

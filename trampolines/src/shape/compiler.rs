@@ -61,6 +61,15 @@ impl ShapeCompiler {
         self.compile(ShapeKind::Callback, signature)
     }
 
+    /// [`callback`](ShapeCompiler::callback), which calls the builtins before and after the wasm function even if no argument needs
+    /// them: for apps to which C functions return what lasts only until the callback returns.
+    ///
+    /// # Errors
+    /// [`ShapeError::Compile`] if Cranelift refuses it.
+    pub fn callback_with_slots(&mut self, signature: &Signature) -> Result<Shape, ShapeError> {
+        self.compile_with(ShapeKind::Callback, signature, true)
+    }
+
     /// The code that calls a C function of this signature from wasm.
     ///
     /// # Errors
@@ -74,15 +83,19 @@ impl ShapeCompiler {
     /// # Errors
     /// [`ShapeError::Compile`] if Cranelift refuses it.
     pub fn compile(&mut self, kind: ShapeKind, signature: &Signature) -> Result<Shape, ShapeError> {
+        self.compile_with(kind, signature, false)
+    }
+
+    fn compile_with(&mut self, kind: ShapeKind, signature: &Signature, slots: bool) -> Result<Shape, ShapeError> {
         self.context.clear();
         self.context.set_disasm(self.listings);
         let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder);
         match kind {
-            ShapeKind::Callback => callback::build(builder, signature, self.isa.frontend_config()),
+            ShapeKind::Callback => callback::build(builder, signature, slots, self.isa.frontend_config()),
             ShapeKind::Thunk => thunk::build(builder, signature, self.isa.frontend_config()),
         }
         let clif = self.listings.then(|| self.context.func.display().to_string());
-        let fast = if kind == ShapeKind::Callback { arch::fast_entry(signature) } else { None };
+        let fast = if kind == ShapeKind::Callback && !slots { arch::fast_entry(signature) } else { None };
         self.finish(kind, fast, clif).map_err(|cause| ShapeError::Compile { signature: signature.to_string(), cause })
     }
 
