@@ -1,5 +1,6 @@
-#![doc = include_str!("manual.md")]
+//! The C API of wasmbridge: `libwasmbridge` and `wasmbridge.h`. What the header begins with:
 //!
+#![doc = concat!("```text\n", include_str!("manual.txt"), "```\n")]
 //! # In this crate
 //!
 //! Functions here are thin: they check pointers, call the runtime, and turn its result into what C can use. The header is

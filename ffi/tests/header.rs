@@ -14,7 +14,7 @@ fn read(path: &str) -> String {
 fn generate() -> String {
     let version = env!("CARGO_PKG_VERSION");
     let manual: String =
-        read("src/manual.md").lines().map(|line| format!(" * {line}").trim_end().to_owned() + "\n").collect();
+        read("src/manual.txt").lines().map(|line| format!(" * {line}").trim_end().to_owned() + "\n").collect();
     let config = cbindgen::Config {
         language: cbindgen::Language::C,
         cpp_compat: true,
