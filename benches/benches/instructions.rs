@@ -57,7 +57,7 @@ fn native_import() -> Case<unsafe extern "C" fn(c_int) -> c_int> {
     Case { function: bench_import, ints: std::ptr::null(), app: None }
 }
 
-/// A callback `int (int, int)`.
+// A callback `int (int, int)`.
 #[library_benchmark]
 #[bench::native(args = (), setup = native_add)]
 #[bench::wasm(args = (), setup = wasm_add, config = budget(CALLBACK_ADD))]
@@ -70,7 +70,7 @@ fn callback_add(case: Case<Add>) -> (c_int, Option<App>) {
     (sum, case.app)
 }
 
-/// A callback with two checked pointers.
+// A callback with two checked pointers.
 #[library_benchmark]
 #[bench::native(args = (), setup = native_compare)]
 #[bench::wasm(args = (), setup = wasm_compare, config = budget(CALLBACK_COMPARE))]
@@ -84,7 +84,7 @@ fn callback_compare(case: Case<Compare>) -> (c_int, Option<App>) {
     (sum, case.app)
 }
 
-/// An imported `int (int, int)`, called from a loop in the guest.
+// An imported `int (int, int)`, called from a loop in the guest.
 #[library_benchmark]
 #[bench::native(args = (), setup = native_import)]
 #[bench::wasm(args = (), setup = wasm_import, config = budget(IMPORT_ADD))]
@@ -93,7 +93,7 @@ fn import_add(case: Case<unsafe extern "C" fn(c_int) -> c_int>) -> (c_int, Optio
     (unsafe { black_box(case.function)(CALLS) }, case.app)
 }
 
-/// One instance more of a module that is loaded, with a memory of 16 MiB and one import.
+// One instance more of a module that is loaded, with a memory of 16 MiB and one import.
 #[library_benchmark]
 #[bench::wasm(args = (), setup = App::new, config = budget(INSTANTIATE))]
 fn instantiate(app: App) -> (App, wasmbridge_runtime::Instance) {

@@ -173,10 +173,7 @@ unsafe extern "C" fn callback_enter(record: *const CallbackRecord, slots: *mut u
         let (instance, info) = (instance((*record).vmctx), inbound::info(record));
         instance.open_scope(slots as usize);
         let slots = std::slice::from_raw_parts_mut(slots, info.signature.params.len());
-        inbound::enter(instance, info, slots).map_err(|why| {
-            instance.close_scope(slots.as_ptr() as usize);
-            why
-        })
+        inbound::enter(instance, info, slots).inspect_err(|_| instance.close_scope(slots.as_ptr() as usize))
     };
     // SAFETY: see above.
     entered.map_err(|why| unsafe { refuse(record, why) }).is_ok().into()
@@ -227,11 +224,8 @@ unsafe extern "C" fn callback_range(record: *const CallbackRecord, argument: u32
     // SAFETY: as in `callback_enter`.
     let info = unsafe { inbound::info(record) };
     let index = argument as usize;
-    let why = format!(
-        "{}: {}",
-        value_name(&info.signature, Some(index)),
-        inbound::range_error_of(&info.signature, index, value)
-    );
+    let why = inbound::range_error_of(&info.signature.params[index].crossing, value);
+    let why = format!("{}: {why}", value_name(&info.signature, Some(index)));
     // SAFETY: see above.
     unsafe { refuse(record, why) };
 }
@@ -323,9 +317,8 @@ unsafe extern "C" fn thunk_function(record: *const ThunkRecord, argument: u32, i
 unsafe extern "C" fn thunk_range(record: *const ThunkRecord, value: u64) {
     // SAFETY: called by a thunk.
     let (instance, info) = unsafe { thunk(record) };
-    let signed = info.signature.result.as_ref().is_some_and(|r| inbound::is_signed(&r.crossing));
-    let name = value_name(&info.signature, None);
-    refuse_thunk(instance, format!("{name}: {}", inbound::range_error(signed, value)));
+    let why = info.signature.result.as_ref().map(|r| inbound::range_error_of(&r.crossing, value)).unwrap_or_default();
+    refuse_thunk(instance, format!("{}: {why}", value_name(&info.signature, None)));
 }
 
 #[cfg(test)]

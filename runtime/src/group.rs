@@ -75,13 +75,19 @@ impl Group {
         Ok(())
     }
 
+    /// Whether this thread is the owner.
+    pub(crate) fn check_thread(&self) -> Result<(), Error> {
+        if self.lock().owner == thread_id() {
+            return Ok(());
+        }
+        let message = "the instance belongs to another thread; attach it to this one first";
+        Err(Error::new(ErrorKind::Busy, message))
+    }
+
     /// Whether the host may enter now, on this thread, with the stack at `sp`.
     pub(crate) fn check_entry(&self, sp: usize) -> Result<(), Error> {
+        self.check_thread()?;
         let mut state = self.lock();
-        if state.owner != thread_id() {
-            let message = "the instance belongs to another thread; attach it to this one first";
-            return Err(Error::new(ErrorKind::Busy, message));
-        }
         if let Some(trap) = &state.pending {
             let message = format!("a callback of the instance failed ({trap}); take the error first");
             return Err(Error::new(ErrorKind::Busy, message));

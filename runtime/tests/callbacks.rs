@@ -1,4 +1,9 @@
 //! C code calls wasm functions through plain function pointers.
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    clippy::mut_from_ref,
+    reason = "the tests play the part of C, which knows neither unsafe nor borrowing"
+)]
 
 mod common;
 

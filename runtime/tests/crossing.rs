@@ -1,4 +1,9 @@
 //! Values that take more than a check: strings, extents, handles, arrays, and integers of different widths.
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    clippy::mut_from_ref,
+    reason = "the tests play the part of C, which knows neither unsafe nor borrowing"
+)]
 
 mod common;
 
@@ -88,7 +93,8 @@ fn arrays_of_strings_and_extents_are_shown() {
     let total = cast!(stamp(&app, prototype), extern "C" fn(c_int, *const *const c_char) -> c_int);
     assert_eq!(total(3, [c"one".as_ptr(), c"".as_ptr(), c"three".as_ptr()].as_ptr()), 8);
     assert_eq!(total(1, [std::ptr::null()].as_ptr()), -1, "NULL in an array is 0");
-    let sum = cast!(stamp(&app, "int sum(int n, const void *data[in: n])"), extern "C" fn(c_int, *const c_void) -> c_int);
+    let sum =
+        cast!(stamp(&app, "int sum(int n, const void *data[in: n])"), extern "C" fn(c_int, *const c_void) -> c_int);
     assert_eq!(sum(4, [1u8, 2, 3, 250].as_ptr().cast()), 256);
     assert_eq!(sum(0, std::ptr::dangling()), 0);
     assert!(app.take_error().is_none());
@@ -109,7 +115,8 @@ fn bulk_operations_reach_what_is_shown() {
 #[test]
 fn more_than_the_scratch_memory_holds_is_an_error() {
     let app = instance(READER);
-    let sum = cast!(stamp(&app, "int sum(int n, const void *data[in: n])"), extern "C" fn(c_int, *const c_void) -> c_int);
+    let sum =
+        cast!(stamp(&app, "int sum(int n, const void *data[in: n])"), extern "C" fn(c_int, *const c_void) -> c_int);
     let big = vec![1u8; 100 << 20];
     assert_eq!(sum(big.len() as c_int, big.as_ptr().cast()), 0);
     let error = app.take_error().unwrap();
@@ -191,7 +198,10 @@ fn handles() -> wasmbridge_runtime::Instance {
         HANDLES,
         &[
             ("int object_value(object *o[handle])", object_value as extern "C" fn(*const Object) -> c_int as *const u8),
-            ("object *object_get(int index) [handle]", object_get as extern "C" fn(c_int) -> *const Object as *const u8),
+            (
+                "object *object_get(int index) [handle]",
+                object_get as extern "C" fn(c_int) -> *const Object as *const u8,
+            ),
             ("int other_value(other *o[handle])", other_value as extern "C" fn(*const c_void) -> c_int as *const u8),
             ("const char *greeting(void) [str]", greeting as extern "C" fn() -> *const c_char as *const u8),
             ("long length_of(const char *text[str])", length_of as extern "C" fn(*const c_char) -> c_long as *const u8),
@@ -282,4 +292,26 @@ fn user_data_comes_back_as_it_went() {
     for value in [0, 1, 0x8000_0000, 0xffff_ffff] {
         assert_eq!(id(value), value);
     }
+}
+
+#[test]
+fn a_pointer_of_the_hosts_is_no_user_data() {
+    let app = instance(
+        r#"(module
+            (func (export "id") (param i32) (result i32) local.get 0)
+            (memory 1)
+            (func (export "both") (param i32 i32) (result i32) local.get 0))"#,
+    );
+    let id = cast!(stamp(&app, "void *id(void *data[user]) [user]"), extern "C" fn(usize) -> usize);
+    let both = cast!(
+        stamp(&app, "int both(void *data[user], const char *s[str])"),
+        extern "C" fn(usize, *const c_char) -> c_int
+    );
+    let host = Box::new(5);
+    let pointer = std::ptr::from_ref(&*host) as usize;
+    assert_eq!(id(pointer), 0, "not cut to 32 bits");
+    let error = app.take_error().unwrap();
+    assert!(error.message().contains("is no user data of the app's"), "{error}");
+    assert_eq!(both(pointer, c"".as_ptr()), 0);
+    assert!(app.take_error().unwrap().message().contains("`both` argument 1 (`data`)"));
 }

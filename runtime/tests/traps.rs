@@ -1,4 +1,9 @@
 //! How guests are stopped, and what is left as it was.
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    clippy::mut_from_ref,
+    reason = "the tests play the part of C, which knows neither unsafe nor borrowing"
+)]
 
 mod common;
 

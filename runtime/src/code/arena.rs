@@ -15,6 +15,11 @@ pub(crate) struct ThunkPages {
     mapping: Mapping,
 }
 
+// SAFETY: code and tables that are never written again; the registry is made for every thread.
+unsafe impl Send for ThunkPages {}
+// SAFETY: see above.
+unsafe impl Sync for ThunkPages {}
+
 impl ThunkPages {
     /// Maps the shape's code.
     pub(crate) fn new(shape: &Shape) -> Result<ThunkPages, Error> {

@@ -35,6 +35,9 @@ pub(crate) struct CallbackPages {
     slots: usize,
 }
 
+// SAFETY: the pages are plain memory; who writes to a slot's record is decided by `take` and `give_back`, which take `&mut self`.
+unsafe impl Send for CallbackPages {}
+
 /// A group of slots.
 #[derive(Debug)]
 struct Group {

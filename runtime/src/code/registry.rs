@@ -72,6 +72,7 @@ static RANGES: AtomicPtr<Vec<Entry>> = AtomicPtr::new(std::ptr::null_mut());
 static READERS: AtomicUsize = AtomicUsize::new(0);
 static WRITER: Mutex<Vec<Retired>> = Mutex::new(Vec::new());
 
+#[expect(clippy::box_collection, reason = "the box is what the atomic pointer pointed to")]
 struct Retired(#[expect(dead_code, reason = "kept only so that it is freed later")] Box<Vec<Entry>>);
 
 // SAFETY: a retired array is only dropped; what its entries point to is not touched.

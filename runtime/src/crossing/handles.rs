@@ -139,7 +139,6 @@ mod tests {
         assert!(reason(handle + 7, "db").contains("not a handle of this app"));
         assert!(reason(handle ^ (1 << INDEX_BITS), "db").contains("never given"));
         assert!(reason(5 << INDEX_BITS, "db").contains("not a handle"), "index 0");
-        let mut table = table;
         table.remove(handle);
         assert!(table.get(handle, "db").unwrap_err().contains("stale"));
         table.insert(0x2000, "db").unwrap();

@@ -37,7 +37,7 @@ unsafe fn argument(
     let value = native[index];
     match &signature.params[index].crossing {
         Crossing::Scalar(scalar) => scalar_in(*scalar, value),
-        Crossing::User => Ok(value & 0xffff_ffff),
+        Crossing::User => user_in(value),
         _ if value == 0 => Ok(0),
         Crossing::Pointer { .. } => pointer_in(instance, value),
         Crossing::Handle { type_name } => lend(instance, value, type_name),
@@ -138,14 +138,26 @@ fn scalar_in(scalar: Scalar, value: u64) -> Result<u64, Refused> {
     Ok(if int.guest_bytes == 8 { value } else { value & 0xffff_ffff })
 }
 
+/// User data: 32 bits that the app gave.
+pub(crate) fn user_in(value: u64) -> Result<u64, Refused> {
+    if value >> 32 == 0 { Ok(value) } else { Err(user_error(value)) }
+}
+
+fn user_error(value: u64) -> Refused {
+    format!("{value:#x} is no user data of the app's, which has 32 bits; say [handle] for a pointer of the host's")
+}
+
 /// Whether a value is a signed integer in C.
-pub(crate) fn is_signed(crossing: &Crossing) -> bool {
+fn is_signed(crossing: &Crossing) -> bool {
     matches!(crossing, Crossing::Scalar(Scalar::Int(int)) if int.signed)
 }
 
-/// Why an integer argument does not cross.
-pub(crate) fn range_error_of(signature: &Signature, index: usize, value: u64) -> Refused {
-    range_error(is_signed(&signature.params[index].crossing), value)
+/// Why a number or user data does not cross into the app.
+pub(crate) fn range_error_of(crossing: &Crossing, value: u64) -> Refused {
+    match crossing {
+        Crossing::User => user_error(value),
+        crossing => range_error(is_signed(crossing), value),
+    }
 }
 
 /// Why an integer of eight bytes does not cross into four.

@@ -1,6 +1,6 @@
 //! Wasm to native, with slots: the arguments of an imported C function, and its result back.
 
-use super::inbound::{pointer_in, range_error, string_in};
+use super::inbound::{pointer_in, range_error, string_in, user_in};
 use super::{Refused, count, value_name};
 use crate::instance::InstanceData;
 use crate::linker::ThunkInfo;
@@ -141,7 +141,7 @@ pub(crate) unsafe fn leave(instance: &InstanceData, info: &ThunkInfo, slot: &mut
         }
         Crossing::Scalar(scalar) if scalar.wasm_type() == wasmbridge_artifact::ValType::I32 => Ok(native & 0xffff_ffff),
         Crossing::Scalar(_) => Ok(native),
-        Crossing::User => Ok(native & 0xffff_ffff),
+        Crossing::User => user_in(native),
         _ if native == 0 => {
             if result.nonnull {
                 Err("it is NULL, the prototype says [nonnull]".to_owned())

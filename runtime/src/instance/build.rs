@@ -21,11 +21,11 @@ use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
-use wasmbridge_artifact::TrapCode;
-use wasmbridge_artifact::module::SegmentMode;
+use wasmbridge_artifact::module::{ExternIndex, SegmentMode};
 use wasmbridge_artifact::vmctx::{
     CrossingFrame, FunctionImport, GLOBAL_SIZE, HOST_PAGE, MemoryDef, Place, ThunkRecord, VmFuncRef, VmHead,
 };
+use wasmbridge_artifact::{FuncType, TrapCode};
 use wasmbridge_trampolines::Crossing;
 
 /// Bytes for crossing frames: 65,536 of them, more than a stack of 8 MiB has room for.
@@ -289,10 +289,10 @@ impl InstanceData {
             self.start(start)?;
         }
         // A reactor's constructors, which its tool chain wants called once before anything else.
-        if let Some(wasmbridge_artifact::module::ExternIndex::Func(initialize)) = self.export("_initialize") {
-            if metadata.function_type(initialize) == &wasmbridge_artifact::FuncType::default() {
-                self.call(initialize, &[])?;
-            }
+        if let Some(ExternIndex::Func(initialize)) = self.export("_initialize")
+            && metadata.function_type(initialize) == &FuncType::default()
+        {
+            self.call(initialize, &[])?;
         }
         Ok(())
     }

@@ -119,8 +119,13 @@ impl Instance {
 
     /// The error of a callback that failed while C code that no app had called was running, if there is one. Until it is taken, the
     /// instance's callbacks answer with their defaults and calls are refused.
+    ///
+    /// On a thread that does not own the instance it is an error of kind [`ErrorKind::Busy`], and nothing is taken.
     pub fn take_error(&self) -> Option<Error> {
-        self.data.take_error()
+        match self.data.group().check_thread() {
+            Ok(()) => self.data.take_error(),
+            Err(error) => Some(error),
+        }
     }
 
     /// Where memory 0 is; `None` if the app has no memory.
@@ -147,8 +152,10 @@ impl Instance {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if it is not in the app's memory.
     pub fn guest_addr(&self, native_ptr: *const u8) -> Result<u64, Error> {
+        let inside = |&guest_addr: &u64| self.data.range(guest_addr, 1).is_some();
         self.data
             .guest_addr(native_ptr as usize)
+            .filter(inside)
             .ok_or_else(|| Error::new(ErrorKind::InvalidArgument, format!("{native_ptr:p} is not in the app's memory")))
     }
 

@@ -69,8 +69,12 @@ pub(crate) struct InstanceData {
     callbacks: RefCell<HashMap<(usize, usize), Slot>>,
     /// some import returns what lasts as long as a scope, so every callback must open one
     callbacks_need_scopes: bool,
+    /// boxed, like what follows: their addresses are in other vectors, in records and in vmctxs
+    #[expect(clippy::vec_box, reason = "see above")]
     _own_memories: Vec<Box<Memory>>,
+    #[expect(clippy::vec_box, reason = "see above")]
     _own_tables: Vec<Box<Table>>,
+    #[expect(clippy::vec_box, reason = "see above")]
     _thunks: Vec<Box<Thunk>>,
     _crossings_guard: Registration,
     /// the vmctx, and memory 0 if the module defines it

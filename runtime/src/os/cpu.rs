@@ -25,6 +25,7 @@ pub(crate) fn has_feature(name: &str) -> Option<bool> {
         "has_avx512vl": "avx512vl",
         "has_avx512vbmi": "avx512vbmi",
         "has_avx512f": "avx512f",
+        "has_avx512vnni": "avx512vnni",
         "has_popcnt": "popcnt",
         "has_bmi1": "bmi1",
         "has_bmi2": "bmi2",

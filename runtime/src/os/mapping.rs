@@ -40,7 +40,7 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 fn check_pages(offset: usize, len: usize, whole: usize) {
-    assert!(offset as u64 % HOST_PAGE == 0 && len as u64 % HOST_PAGE == 0, "{offset:#x} + {len:#x}: not whole pages");
+    assert!((offset as u64 | len as u64).is_multiple_of(HOST_PAGE), "{offset:#x} + {len:#x}: not whole pages");
     assert!(offset.checked_add(len).is_some_and(|end| end <= whole), "{offset:#x} + {len:#x}: beyond {whole:#x}");
 }
 
@@ -48,7 +48,7 @@ impl Mapping {
     /// Reserves `len` bytes, inaccessible, so that the byte at `offset` lies at a multiple of `align` (a power of two).
     pub(crate) fn reserve(len: usize, align: usize, offset: usize) -> io::Result<Mapping> {
         check_pages(offset, len - offset, len);
-        assert!(align.is_power_of_two() && align as u64 % HOST_PAGE == 0);
+        assert!(align.is_power_of_two() && (align as u64).is_multiple_of(HOST_PAGE));
         let slack = if align as u64 > HOST_PAGE { align } else { 0 };
         let whole = len.checked_add(slack).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;

@@ -89,12 +89,12 @@ impl Callback<'_> {
         for (i, param) in self.signature.params.iter().enumerate() {
             let native = self.load_argument(i);
             let wasm = match param.crossing {
-                Crossing::Scalar(scalar) => {
+                Crossing::Scalar(_) | Crossing::User => {
+                    let scalar = param.crossing.number().expect("a number, or user data");
                     let (wasm, misfit) = self.emit.number_into_wasm(scalar, native);
                     self.check_range(misfit, i, native);
                     wasm
                 }
-                Crossing::User => self.emit.ins().ireduce(types::I32, native),
                 Crossing::Pointer { .. } => self.pointer(i, native, param.nonnull),
                 _ => unreachable!("a signature with such a parameter needs slots"),
             };

@@ -222,7 +222,7 @@ impl Thunk<'_> {
     fn convert_result(&mut self, native: Option<Value>) {
         let wasm = self.signature.result.as_ref().zip(native).map(|(result, native)| match result.crossing {
             Crossing::Scalar(scalar) => self.number_result(scalar, native),
-            Crossing::User => self.emit.ins().ireduce(types::I32, native),
+            Crossing::User => self.number_result(Scalar::ULONG, native),
             Crossing::Pointer { .. } => self.pointer_result(native, result.nonnull),
             _ => unreachable!("a signature with such a result needs slots"),
         });

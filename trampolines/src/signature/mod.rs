@@ -150,6 +150,17 @@ impl Signature {
     }
 }
 
+impl Crossing {
+    /// The number as which a number or user data crosses. User data of the app's comes back as an `unsigned long` that fits.
+    pub fn number(&self) -> Option<Scalar> {
+        match self {
+            Crossing::Scalar(scalar) => Some(*scalar),
+            Crossing::User => Some(Scalar::ULONG),
+            _ => None,
+        }
+    }
+}
+
 impl Value {
     /// The type that carries it in wasm.
     pub fn wasm_type(&self) -> ValType {

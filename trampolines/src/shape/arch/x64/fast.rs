@@ -95,7 +95,6 @@ struct Argument {
 enum Kind {
     Number(Scalar),
     Pointer,
-    User,
 }
 
 impl Argument {
@@ -107,7 +106,8 @@ impl Argument {
         let kinds = integers.map(|(param, _)| match param.crossing {
             Crossing::Scalar(scalar) => Some(Kind::Number(scalar)),
             Crossing::Pointer { .. } => Some(Kind::Pointer),
-            Crossing::User => Some(Kind::User),
+            // Zero-extended on its way out; of a native value that has more, nothing is cut off.
+            Crossing::User => Some(Kind::Number(Scalar::ULONG)),
             _ => None,
         });
         let kinds = kinds.collect::<Option<Vec<Kind>>>()?;
@@ -199,7 +199,7 @@ impl Assembler {
                 self.emit(inst::movq_mr::new(to, from));
             }
             Kind::Number(Scalar::Int(int)) => self.extend(to, from, int),
-            Kind::Pointer | Kind::User => self.emit(inst::movl_mr::new(to, from)),
+            Kind::Pointer => self.emit(inst::movl_mr::new(to, from)),
             Kind::Number(Scalar::Float | Scalar::Double) => unreachable!("these are not in integer registers"),
         }
     }
