@@ -23,7 +23,7 @@ use wasmbridge_trampolines::{Signature, TypeNames};
 #[derive(Debug)]
 pub struct Linker {
     engine: Engine,
-    names: TypeNames,
+    names: Arc<TypeNames>,
     functions: HashMap<(String, String), Definition>,
     instances: HashMap<String, Arc<InstanceData>>,
 }
@@ -64,7 +64,7 @@ pub(crate) enum Resolved {
 impl Linker {
     /// A linker that defines nothing.
     pub fn new(engine: &Engine) -> Linker {
-        Linker { engine: engine.clone(), names: TypeNames::new(), functions: HashMap::new(), instances: HashMap::new() }
+        Linker { engine: engine.clone(), names: Arc::default(), functions: HashMap::new(), instances: HashMap::new() }
     }
 
     /// Makes `name` a name for a C type, such as `unsigned long long`, in the prototypes that follow.
@@ -72,7 +72,7 @@ impl Linker {
     /// # Errors
     /// [`ErrorKind::Prototype`] if `text` is no C type or `name` no identifier.
     pub fn define_type(&mut self, name: &str, text: &str) -> Result<(), Error> {
-        self.names.define(name, text).map_err(|e| Error::new(ErrorKind::Prototype, e.to_string()))
+        Arc::make_mut(&mut self.names).define(name, text).map_err(|e| Error::new(ErrorKind::Prototype, e.to_string()))
     }
 
     /// Parses a prototype with the type names of this linker.
@@ -147,7 +147,7 @@ impl Linker {
         }
         let group = self.group_of(&sources)?;
         let data = build::allocate(module, resolved, &group)?;
-        let instance = Instance::new(data);
+        let instance = Instance::new(data, self.names.clone());
         instance.data().initialise()?;
         Ok(instance)
     }

@@ -8,7 +8,7 @@ use crate::value::Value;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use wasmbridge_artifact::module::ExternIndex;
-use wasmbridge_trampolines::Signature;
+use wasmbridge_trampolines::{Signature, TypeNames};
 
 /// A running copy of a module: its memory, tables and globals.
 ///
@@ -19,6 +19,8 @@ use wasmbridge_trampolines::Signature;
 #[derive(Debug)]
 pub struct Instance {
     data: Arc<InstanceData>,
+    /// what its linker knows: prototypes of callbacks may use them
+    names: Arc<TypeNames>,
     /// not shared between threads: its owner's alone
     _not_sync: PhantomData<std::cell::Cell<()>>,
 }
@@ -33,9 +35,9 @@ pub struct MemoryView {
 }
 
 impl Instance {
-    pub(crate) fn new(data: Arc<InstanceData>) -> Instance {
+    pub(crate) fn new(data: Arc<InstanceData>, names: Arc<TypeNames>) -> Instance {
         data.group().lock().handles += 1;
-        Instance { data, _not_sync: PhantomData }
+        Instance { data, names, _not_sync: PhantomData }
     }
 
     pub(crate) fn data(&self) -> &Arc<InstanceData> {
@@ -66,13 +68,14 @@ impl Instance {
         self.data.call(self.function(name)?, args)
     }
 
-    /// An exported function as a C function pointer of this prototype, whose name is the export's. The same function and the
+    /// An exported function as a C function pointer of this prototype, whose name is the export's. It may use the type names that the
+    /// linker knew when it made the instance. The same function and the
     /// same prototype give the same address, and the options of the first time.
     ///
     /// # Errors
     /// [`ErrorKind::Prototype`], [`ErrorKind::NotFound`], or [`ErrorKind::Link`] if the function has another type.
     pub fn callback(&self, prototype: &str, options: &CallbackOptions) -> Result<NativeFn, Error> {
-        let signature = parse(prototype)?;
+        let signature = self.parse(prototype)?;
         let name = signature.name.clone().ok_or_else(|| {
             Error::new(ErrorKind::Prototype, format!("the prototype names no function to look up: `{prototype}`"))
         })?;
@@ -99,7 +102,7 @@ impl Instance {
     /// # Errors
     /// As for [`Instance::callback`]; [`ErrorKind::NotFound`] if there is no function at the index.
     pub fn callback_at(&self, index: u32, prototype: &str, options: &CallbackOptions) -> Result<NativeFn, Error> {
-        let signature = parse(prototype)?;
+        let signature = self.parse(prototype)?;
         let funcref = self.data.table_function(0, index).map_err(|why| Error::new(ErrorKind::NotFound, why))?;
         let name = signature.name.clone().unwrap_or_else(|| format!("table index {index}"));
         self.stamp(funcref, &signature, &name, options)
@@ -209,14 +212,15 @@ impl Instance {
         Error::new(ErrorKind::NotFound, message)
     }
 
+    fn parse(&self, prototype: &str) -> Result<Signature, Error> {
+        let parsed = Signature::parse_with(prototype, &self.names);
+        parsed.map_err(|e| Error::new(ErrorKind::Prototype, e.to_string()))
+    }
+
     /// Whether code of the instance is on the stack: then it must not be dropped.
     pub fn is_running(&self) -> bool {
         self.data.is_running()
     }
-}
-
-fn parse(prototype: &str) -> Result<Signature, Error> {
-    Signature::parse(prototype).map_err(|e| Error::new(ErrorKind::Prototype, e.to_string()))
 }
 
 impl Drop for Instance {

@@ -1,0 +1,232 @@
+//! Loading and linking: what is refused, and how it is said.
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "the tests play the part of C, which knows neither unsafe nor borrowing"
+)]
+
+mod common;
+
+use common::{engine, linker, module, module_with};
+use std::ffi::c_int;
+use wasmbridge_compiler::Config;
+use wasmbridge_runtime::{CallbackOptions, ErrorKind, Linker, Module, NativeFn, TrapCode, Value};
+
+extern "C" fn negate(n: c_int) -> c_int {
+    -n
+}
+
+const NEGATE: *const u8 = negate as extern "C" fn(c_int) -> c_int as *const u8;
+
+#[test]
+fn every_missing_import_is_named_with_its_type() {
+    let engine = engine();
+    let module = module(
+        &engine,
+        r#"(module
+            (import "env" "first" (func (param i32 f64) (result i64)))
+            (import "env" "negate" (func (param i32) (result i32)))
+            (import "other" "memory" (memory 1)))"#,
+    );
+    let error = linker(&engine, &[("int negate(int)", NEGATE)]).instantiate(&module).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Link);
+    assert!(error.message().starts_with("2 imports are not as needed"), "{error}");
+    assert!(error.message().contains("`env.first`: not defined; the module imports a function `(i32, f64) -> i64`"));
+    assert!(error.message().contains("`other.memory`: not defined"));
+}
+
+#[test]
+fn a_prototype_of_another_type_is_refused_with_both() {
+    let engine = engine();
+    let module = module(&engine, r#"(module (import "env" "negate" (func (param i64) (result i32))))"#);
+    let error = linker(&engine, &[("int negate(int)", NEGATE)]).instantiate(&module).unwrap_err();
+    let expected = "the module imports `(i64) -> i32`, its prototype `int (int)` is `(i32) -> i32`";
+    assert!(error.message().contains(expected), "{error}");
+}
+
+#[test]
+fn bad_definitions_are_refused_when_they_are_made() {
+    let mut linker = Linker::new(&engine());
+    let mut define =
+        |prototype: &str, function| unsafe { linker.define("env", prototype, NativeFn(function)) }.unwrap_err();
+    assert_eq!(define("int negate(int", NEGATE).kind(), ErrorKind::Prototype);
+    assert_eq!(define("int (int)", NEGATE).kind(), ErrorKind::Prototype);
+    assert_eq!(define("int negate(int)", std::ptr::null()).kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn type_names_of_the_linker_hold_for_callbacks_too() {
+    let engine = engine();
+    let module = module(
+        &engine,
+        r#"(module (func (export "half") (param i64) (result i64) (i64.shr_s (local.get 0) (i64.const 1))))"#,
+    );
+    let mut linker = Linker::new(&engine);
+    linker.define_type("sample_t", "long long").unwrap();
+    let app = linker.instantiate(&module).unwrap();
+    let function = app.callback("sample_t half(sample_t)", &CallbackOptions::default()).unwrap();
+    let half: extern "C" fn(i64) -> i64 = unsafe { std::mem::transmute(function.0) };
+    assert_eq!(half(-84), -42);
+    let plain = Linker::new(&engine).instantiate(&module).unwrap();
+    assert_eq!(
+        plain.callback("sample_t half(sample_t)", &CallbackOptions::default()).unwrap_err().kind(),
+        ErrorKind::Prototype
+    );
+}
+
+#[test]
+fn damaged_artifacts_are_refused_with_what_is_wrong() {
+    let engine = engine();
+    let good =
+        wasmbridge_compiler::compile(&wat::parse_str("(module (func (export \"f\")))").unwrap(), &Config::default())
+            .unwrap();
+    assert!(Module::load(&engine, &good).is_ok());
+    let refused = |bytes: &[u8], expected: &str| {
+        let error = Module::load(&engine, bytes).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Artifact);
+        assert!(error.message().contains(expected), "expected `{expected}`: {error}");
+    };
+    refused(&[], "the file is empty");
+    refused(b"\0asm\x01\0\0\0", "this is a WebAssembly module, not an artifact");
+    refused(b"#!/bin/sh\n", "not a wasmbridge artifact");
+    refused(&good[..good.len() - 1], "truncated");
+    refused(&good[..70], "truncated");
+    refused(&[&good[..], b"x"].concat(), "it was changed after");
+    let with = |at: usize, change: u8| {
+        let mut bytes = good.clone();
+        bytes[at] ^= change;
+        bytes
+    };
+    refused(&with(good.len() / 2, 4), "damaged");
+    refused(&with(64 + 8, 0x40), "format version");
+    refused(&with(64 + 40, 1), "compiler version");
+    let error = Module::open(&engine, "/nonexistent/app.wbm").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Os);
+    assert!(error.message().contains("cannot open `/nonexistent/app.wbm`"), "{error}");
+    assert_eq!(Module::open(&engine, "/").unwrap_err().kind(), ErrorKind::Artifact);
+}
+
+const LIBRARY: &str = r#"
+(module
+  (memory (export "memory") 1)
+  (global (export "counter") (mut i32) (i32.const 5))
+  (table (export "table") 4 funcref)
+  (func (export "divide") (param i32 i32) (result i32) (i32.div_u (local.get 0) (local.get 1))))"#;
+
+const USER: &str = r#"
+(module
+  (import "library" "memory" (memory 1))
+  (import "library" "counter" (global $counter (mut i32)))
+  (import "library" "table" (table 2 funcref))
+  (import "library" "divide" (func $divide (param i32 i32) (result i32)))
+  (elem (i32.const 3) $own)
+  (func $own (result i32) i32.const 77)
+  (func (export "run") (param i32) (result i32)
+    (i32.store (i32.const 8) (i32.const 1234))
+    (global.set $counter (i32.add (global.get $counter) (i32.const 1)))
+    (call $divide (i32.const 84) (local.get 0)))
+  (func (export "identity") (param i32) (result i32) local.get 0))"#;
+
+#[test]
+fn instances_share_what_they_import_and_trap_together() {
+    let engine = engine();
+    let mut linker = Linker::new(&engine);
+    let library = linker.instantiate(&module(&engine, LIBRARY)).unwrap();
+    linker.define_instance("library", &library).unwrap();
+    let user = linker.instantiate(&module(&engine, USER)).unwrap();
+    assert_eq!(user.call("run", &[Value::I32(2)]).unwrap(), [Value::I32(42)]);
+    assert_eq!(library.global("counter").unwrap(), Value::I32(6));
+    let stored = library.native_ptr(8, 4).unwrap().cast::<i32>();
+    assert_eq!(unsafe { *stored }, 1234);
+    assert_eq!(user.memory(), library.memory(), "one memory");
+
+    let error = user.call("run", &[Value::I32(0)]).unwrap_err();
+    assert_eq!(error.trap().unwrap().code, TrapCode::IntegerDivideByZero);
+    let lines = error.to_string();
+    assert!(lines.contains("0: divide at") && lines.contains("1: run at"), "{lines}");
+
+    // The user's function in the library's table, called as a callback of the library, also when the host has let go of the user.
+    let at = |index| library.callback_at(index, "int own(void)", &CallbackOptions::default());
+    let own: extern "C" fn() -> c_int = unsafe { std::mem::transmute(at(3).unwrap().0) };
+    assert_eq!(own(), 77);
+    drop(user);
+    assert_eq!(own(), 77);
+}
+
+#[test]
+fn imports_of_other_types_and_limits_are_refused() {
+    let engine = engine();
+    let mut linker = Linker::new(&engine);
+    let library = linker.instantiate(&module(&engine, LIBRARY)).unwrap();
+    linker.define_instance("library", &library).unwrap();
+    let refused = |wat: &str, expected: &str| {
+        let error = linker.instantiate(&module(&engine, wat)).unwrap_err();
+        assert!(error.message().contains(expected), "{error}");
+    };
+    refused(
+        r#"(module (import "library" "memory" (memory 2)))"#,
+        "imports `memory 2.. pages`, the export is `memory 1.. pages`",
+    );
+    refused(r#"(module (import "library" "memory" (memory 1 4)))"#, "imports `memory 1..=4 pages`");
+    refused(
+        r#"(module (import "library" "table" (table 5 funcref)))"#,
+        "imports `table 5.. funcref`, the export is `table 4.. funcref`",
+    );
+    refused(
+        r#"(module (import "library" "counter" (global i32)))"#,
+        "imports `global i32`, the export is `global mut i32`",
+    );
+    refused(r#"(module (import "library" "divide" (func)))"#, "the export is `(i32, i32) -> i32`");
+    refused(r#"(module (import "library" "divide" (memory 1)))"#, "of another kind");
+    refused(r#"(module (import "library" "absent" (func)))"#, "no such export");
+}
+
+#[test]
+fn a_memory_that_reserves_too_little_is_not_shared_with_unchecked_code() {
+    let engine = engine();
+    let small = Config { memory_reservation: 64 << 20, ..Config::default() };
+    let mut linker = Linker::new(&engine);
+    let library = linker.instantiate(&module_with(&engine, LIBRARY, &small)).unwrap();
+    linker.define_instance("library", &library).unwrap();
+    let error = linker.instantiate(&module(&engine, USER)).unwrap_err();
+    assert!(error.message().contains("compile both with the same --memory-reservation"), "{error}");
+    assert!(linker.instantiate(&module_with(&engine, USER, &small)).is_ok());
+}
+
+#[test]
+fn engines_do_not_mix() {
+    let (one, other) = (engine(), engine());
+    let error = linker(&one, &[]).instantiate(&module(&other, "(module)")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn memory_grows_to_its_maximum_and_never_into_the_window_area() {
+    let engine = engine();
+    let app = linker(&engine, &[])
+        .instantiate(&module(
+            &engine,
+            r#"(module (memory (export "memory") 1)
+                (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+                (func (export "last") (i32.store8 (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 1)) (i32.const 1))))"#,
+        ))
+        .unwrap();
+    let base = app.memory().unwrap().base;
+    assert_eq!(base as usize % (1 << 32), 0, "memories start at multiples of 4 GiB");
+    assert_eq!(app.call("grow", &[Value::I32(9)]).unwrap(), [Value::I32(1)]);
+    assert_eq!(app.call("grow", &[Value::I32(65536)]).unwrap(), [Value::I32(-1)]);
+    assert_eq!(app.call("grow", &[Value::I32(0xc000 - 10)]).unwrap(), [Value::I32(10)], "3 GiB");
+    assert_eq!(app.call("grow", &[Value::I32(1)]).unwrap(), [Value::I32(-1)]);
+    assert!(app.call("last", &[]).is_ok());
+    assert_eq!(app.memory().unwrap().base, base, "it never moves");
+    assert_eq!(app.memory().unwrap().len_bytes, 3 << 30);
+}
+
+#[test]
+fn a_table_or_memory_beyond_the_limits_is_an_error() {
+    let engine = engine();
+    let error = linker(&engine, &[]).instantiate(&module(&engine, "(module (table 4000000000 funcref))")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    let small = Config { memory_reservation: 64 << 20, ..Config::default() };
+    let error = linker(&engine, &[]).instantiate(&module_with(&engine, "(module (memory 1024))", &small)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit);
+}
