@@ -148,6 +148,19 @@ fn find(function: NativeFn) -> Option<*mut CallbackRecord> {
     }
 }
 
+/// The function of a callback of this instance and this interned signature, if the address is that of one.
+pub(crate) fn function_of(
+    instance: &InstanceData,
+    function: NativeFn,
+    signature: &Arc<Signature>,
+) -> Option<*const VmFuncRef> {
+    let record = find(function)?;
+    // SAFETY: found among the records that are stamped.
+    let info = unsafe { crate::crossing::inbound::info(record) };
+    let same = std::ptr::eq(info.instance.load(Ordering::Acquire), instance) && Arc::ptr_eq(&info.signature, signature);
+    same.then_some(info.funcref)
+}
+
 /// How often a callback answered with its default value.
 pub(crate) fn refused(function: NativeFn) -> Result<u64, Error> {
     let record = find(function).ok_or_else(|| unknown(function))?;

@@ -97,7 +97,7 @@ unsafe fn argument(
             unsafe { copy.copy_from_nonoverlapping(value as *const u8, len as usize) };
             Ok(guest_addr)
         }
-        Crossing::Function { .. } => Err("a native function pointer cannot be passed to a callback yet".to_owned()),
+        Crossing::Function { signature, scope } => instance.function_in(signature, scope, value),
     }
 }
 

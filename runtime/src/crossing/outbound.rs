@@ -118,7 +118,7 @@ pub(crate) fn pointer_like(instance: &InstanceData, crossing: &Crossing, guest: 
         Crossing::HandleArray { .. } | Crossing::StrArray { .. } => {
             Err("an array of handles or strings cannot be passed to C yet".to_owned())
         }
-        Crossing::Function { .. } => Err("a function cannot be returned to C yet".to_owned()),
+        Crossing::Function { signature, .. } => instance.function_out(signature, guest as u32),
         // As a result: its length is not known to this side, so it is checked like any pointer.
         Crossing::Extent { .. } => in_memory(instance, guest, 1),
         Crossing::Scalar(_) | Crossing::User => unreachable!("the callers convert numbers"),
@@ -160,7 +160,7 @@ pub(crate) unsafe fn leave(instance: &InstanceData, info: &ThunkInfo, slot: &mut
         Crossing::HandleArray { .. } | Crossing::StrArray { .. } | Crossing::Extent { .. } => {
             pointer_in(instance, native)
         }
-        Crossing::Function { .. } => Err("a native function pointer cannot be returned to the app yet".to_owned()),
+        Crossing::Function { signature, scope } => instance.function_in(signature, scope, native),
     };
     *slot = converted.map_err(|why| format!("{name}: {why}"))?;
     Ok(())

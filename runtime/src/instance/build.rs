@@ -5,6 +5,7 @@
 //!   ^ mapping                  ^ page                    ^ multiple of 4 GiB
 //! ```
 
+use super::functions::{self, Functions};
 use super::{InstanceData, Thunk};
 use crate::builtins;
 use crate::code::registry::{Range, register};
@@ -18,7 +19,6 @@ use crate::os::{Access, Mapping};
 use crate::table::Table;
 use crate::trap::Capture;
 use std::cell::{Cell, RefCell, UnsafeCell};
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
 use wasmbridge_artifact::module::{ExternIndex, SegmentMode};
@@ -26,7 +26,6 @@ use wasmbridge_artifact::vmctx::{
     CrossingFrame, FunctionImport, GLOBAL_SIZE, HOST_PAGE, MemoryDef, Place, ThunkRecord, VmFuncRef, VmHead,
 };
 use wasmbridge_artifact::{FuncType, TrapCode};
-use wasmbridge_trampolines::Crossing;
 
 /// Bytes for crossing frames: 65,536 of them, more than a stack of 8 MiB has room for.
 const CROSSINGS_BYTES: usize = 65_536 * size_of::<CrossingFrame>();
@@ -202,10 +201,7 @@ pub(crate) fn allocate(
     // SAFETY: see above.
     unsafe { vmctx.write(head) };
 
-    let callbacks_need_scopes = thunks.iter().any(|t| {
-        let result = t.info.signature.result.as_ref();
-        result.is_some_and(|r| matches!(r.crossing, Crossing::Str))
-    });
+    let functions = Functions::new(thunks.iter().any(|t| functions::needs_scope(&t.info.signature)));
     let secret = RandomState::new().hash_one(vmctx as usize) as u32;
     let instance = Arc::new(InstanceData {
         module: module.clone(),
@@ -223,8 +219,7 @@ pub(crate) fn allocate(
         elements: RefCell::new(Vec::new()),
         dropped_data: RefCell::new(vec![false; metadata.data.len()]),
         scopes: Scopes::new(secret),
-        callbacks: RefCell::new(HashMap::new()),
-        callbacks_need_scopes,
+        functions,
         _own_memories: own_memories,
         _own_tables: own_tables,
         _thunks: thunks,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `build.rs` | instantiation: address space, vmctx, segments, start function |
 //! | `enter.rs` | the host's own calls |
+//! | `functions.rs` | function pointers, both ways |
 //! | `stop.rs` | traps and refusals: what is recorded, and what is put back |
 //! | `segments.rs` | constant expressions and the instructions on segments |
 //! | `handle.rs` | [`Instance`], what the host holds |
@@ -14,15 +15,15 @@
 
 pub(crate) mod build;
 mod enter;
+mod functions;
 mod handle;
 mod segments;
 mod stop;
 
 pub use handle::{Instance, MemoryView};
 
-use crate::callback::{self, CallbackOptions};
+use self::functions::Functions;
 use crate::code::arena::ThunkPages;
-use crate::code::callbacks::Slot;
 use crate::code::registry::Registration;
 use crate::crossing::Refused;
 use crate::crossing::scope::Scopes;
@@ -35,11 +36,9 @@ use crate::os::{Mapping, StackBounds};
 use crate::table::Table;
 use crate::trap::Capture;
 use std::cell::{Cell, RefCell, UnsafeCell};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use wasmbridge_artifact::module::ExternIndex;
 use wasmbridge_artifact::vmctx::{CrossingFrame, ThunkRecord, VmFuncRef, VmHead};
-use wasmbridge_trampolines::Signature;
 
 /// What an instance is made of.
 #[derive(Debug)]
@@ -65,10 +64,7 @@ pub(crate) struct InstanceData {
     elements: RefCell<Vec<Vec<u64>>>,
     dropped_data: RefCell<Vec<bool>>,
     pub(crate) scopes: Scopes,
-    /// by function and signature (addresses of the one `VmFuncRef` and the one interned signature)
-    callbacks: RefCell<HashMap<(usize, usize), Slot>>,
-    /// some import returns what lasts as long as a scope, so every callback must open one
-    callbacks_need_scopes: bool,
+    functions: Functions,
     /// boxed, like what follows: their addresses are in other vectors, in records and in vmctxs
     #[expect(clippy::vec_box, reason = "see above")]
     _own_memories: Vec<Box<Memory>>,
@@ -81,7 +77,7 @@ pub(crate) struct InstanceData {
     _space: Arc<Mapping>,
 }
 
-/// An imported C function.
+/// An imported C function, or one that the app was given a pointer of.
 #[derive(Debug)]
 pub(crate) struct Thunk {
     record: ThunkRecord,
@@ -202,89 +198,11 @@ impl InstanceData {
         }
     }
 
-    pub(crate) fn callbacks_need_scopes(&self) -> bool {
-        self.callbacks_need_scopes
-    }
-
     /// Where a function of this module that can become a funcref has its `VmFuncRef`.
     pub(crate) fn funcref(&self, function: u32) -> Option<*const VmFuncRef> {
         let artifact = self.module.artifact();
         let position = artifact.module.escaping.binary_search(&function).ok()?;
         Some(self.at(artifact.layout.funcref(position as u32)))
-    }
-
-    /// A function of the app's table as a C function pointer, for the signature of a parameter of a C function.
-    pub(crate) fn function_pointer(
-        &self,
-        signature: &Signature,
-        caller: &ThunkInfo,
-        argument: usize,
-        index: u32,
-    ) -> Result<u64, Refused> {
-        let name = || crate::crossing::value_name(&caller.signature, Some(argument));
-        let funcref = self.table_function(0, index).map_err(|why| format!("{}: {why}", name()))?;
-        let slot = self.callback(funcref, signature, None, &CallbackOptions::default());
-        let slot = slot.map_err(|e| format!("{}: table index {index}: {}", name(), e.message()))?;
-        Ok(slot.entry as u64)
-    }
-
-    /// The function at an index of a table.
-    pub(crate) fn table_function(&self, table: u32, index: u32) -> Result<*const VmFuncRef, String> {
-        let functions = |t: &&Table| t.ty().element == wasmbridge_artifact::RefType::Func;
-        let found = (self.tables.len() > table as usize).then(|| self.table(table)).filter(functions);
-        let table = found.ok_or("the app has no table of functions")?;
-        match table.get(u64::from(index)) {
-            None => Err(format!("index {index} is outside of the app's table of {} elements", table.len())),
-            Some(0) => Err(format!("index {index} of the app's table is null")),
-            Some(function) => Ok(function as usize as *const VmFuncRef),
-        }
-    }
-
-    /// The callback for a function and a signature: made now, or the one that was made before.
-    pub(crate) fn callback(
-        &self,
-        funcref: *const VmFuncRef,
-        signature: &Signature,
-        name: Option<&str>,
-        options: &CallbackOptions,
-    ) -> Result<Slot, crate::error::Error> {
-        let signature = self.engine().intern(signature);
-        let key = (funcref as usize, Arc::as_ptr(&signature) as usize);
-        if let Some(&slot) = self.callbacks.borrow().get(&key) {
-            return Ok(slot);
-        }
-        // SAFETY: a function reference of the group's.
-        let function = unsafe { *funcref };
-        let expected = signature.wasm_type();
-        if function.type_id != self.engine().type_id(&expected) {
-            let message = match self.function_type_by_id(function.type_id) {
-                Some(found) => format!("it is `{found}`, the prototype `{signature}` needs `{expected}`"),
-                None => format!("it is not `{expected}`, which the prototype `{signature}` needs"),
-            };
-            return Err(crate::error::Error::new(crate::error::ErrorKind::Link, message));
-        }
-        let name = name.map_or_else(|| self.module.function_name(function.function), str::to_owned);
-        let slot = callback::stamp(self, funcref, signature, name, options)?;
-        self.callbacks.borrow_mut().insert(key, slot);
-        Ok(slot)
-    }
-
-    /// A callback was freed: its address is not handed out again.
-    pub(crate) fn forget_callback(&self, funcref: *const VmFuncRef, signature: &Arc<Signature>) {
-        self.callbacks.borrow_mut().remove(&(funcref as usize, Arc::as_ptr(signature) as usize));
-    }
-
-    /// The host gives the instance up: its callbacks refuse from now on.
-    pub(crate) fn kill_callbacks(&self) {
-        for slot in self.callbacks.borrow_mut().drain() {
-            // SAFETY: stamped by this instance and not freed, or it would have been forgotten.
-            unsafe { callback::kill(slot.1.record) };
-        }
-    }
-
-    fn function_type_by_id(&self, type_id: u32) -> Option<&wasmbridge_artifact::FuncType> {
-        let index = self.module.type_ids().iter().position(|&id| id == type_id)?;
-        Some(&self.module.metadata().types[index])
     }
 
     /// The item of an export, if there is one of this name.

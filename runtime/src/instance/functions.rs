@@ -1,0 +1,292 @@
+//! Function pointers, both ways.
+//!
+//! | from | to | how |
+//! |---|---|---|
+//! | a table index | a C function pointer | a callback; one for each function and signature |
+//! | a C function pointer | a table index | a slot of table 0 with a function that calls it, by the thunk of its signature |
+//!
+//! Either is undone by the other: an index that stands for a C function of the same signature becomes that C function again, and a callback of
+//! this instance becomes the function that it was made of, at the index where the table has it. With another signature nothing is undone, so that
+//! each call is converted as both say: the app could otherwise have C call a function with arguments of another type.
+//!
+//! The app may copy a function reference to where it is never found again. So what stands for a C function lives as long as the instance, and
+//! C says by its prototype that the function does, too: other scopes are refused in this direction.
+
+use super::{InstanceData, Thunk};
+use crate::callback::{self, CallbackOptions, NativeFn};
+use crate::code::callbacks::Slot;
+use crate::crossing::{Refused, value_name};
+use crate::error::{Error, ErrorKind};
+use crate::linker::ThunkInfo;
+use crate::table::Table;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::sync::Arc;
+use wasmbridge_artifact::vmctx::{ThunkRecord, VmFuncRef};
+use wasmbridge_trampolines::{Crossing, Scope, Signature};
+
+/// How many slots a table grows by when there is no free one for a C function.
+const RESERVE: u64 = 16;
+/// [`VmFuncRef::function`] of a C function: an index that no module has a function of.
+const NATIVE: u32 = u32::MAX;
+
+/// What an instance knows of function pointers.
+#[derive(Debug)]
+pub(super) struct Functions {
+    /// by function and signature (addresses of the one `VmFuncRef` and the one interned signature)
+    callbacks: RefCell<HashMap<(usize, usize), Slot>>,
+    /// by address and signature (of the one interned)
+    natives: RefCell<HashMap<(usize, usize), Box<NativeFunction>>>,
+    /// Where a function was seen in table 0, by the address of its `VmFuncRef`. The app may have overwritten it since.
+    indices: RefCell<HashMap<usize, u32>>,
+    /// slots of table 0 that were made for C functions and not yet used, the next one last
+    reserved: RefCell<Vec<u32>>,
+    /// something that the app can call returns what lasts as long as a scope, so every callback must open one
+    need_scopes: Cell<bool>,
+}
+
+/// A C function that the app was given a pointer of.
+///
+/// # Layout
+/// The `VmFuncRef` comes first: [`InstanceData::native_behind`] finds the whole by it.
+///
+/// # Movement
+/// Never: it is boxed, and tables hold the address of `funcref`.
+#[repr(C)]
+#[derive(Debug)]
+struct NativeFunction {
+    funcref: VmFuncRef,
+    thunk: Thunk,
+}
+
+impl Functions {
+    /// None yet.
+    pub(super) fn new(need_scopes: bool) -> Functions {
+        Functions {
+            callbacks: RefCell::default(),
+            natives: RefCell::default(),
+            indices: RefCell::default(),
+            reserved: RefCell::default(),
+            need_scopes: Cell::new(need_scopes),
+        }
+    }
+}
+
+/// Whether a C function of this signature returns what lasts as long as a scope, or has the app call one that does.
+pub(super) fn needs_scope(signature: &Signature) -> bool {
+    let nested =
+        |crossing: &Crossing| matches!(crossing, Crossing::Function { signature, .. } if needs_scope(signature));
+    let result = signature.result.as_ref().map(|r| &r.crossing);
+    result.is_some_and(|r| matches!(r, Crossing::Str) || nested(r))
+        || signature.params.iter().any(|p| nested(&p.crossing))
+}
+
+// Out: from the app to C.
+impl InstanceData {
+    /// A function of the app's table as a C function pointer, for a parameter of a C function.
+    pub(crate) fn function_pointer(
+        &self,
+        signature: &Signature,
+        caller: &ThunkInfo,
+        argument: usize,
+        index: u32,
+    ) -> Result<u64, Refused> {
+        let name = || value_name(&caller.signature, Some(argument));
+        self.function_out(signature, index).map_err(|why| format!("{}: {why}", name()))
+    }
+
+    /// A function of the app's table as a C function pointer.
+    pub(crate) fn function_out(&self, signature: &Signature, index: u32) -> Result<u64, Refused> {
+        let funcref = self.table_function(0, index)?;
+        let signature = self.engine().intern(signature);
+        if let Some(native) = self.native_behind(funcref, &signature) {
+            return Ok(native as u64);
+        }
+        let slot = self.callback_interned(funcref, signature, None, &CallbackOptions::default(), Some(index));
+        let slot = slot.map_err(|e| format!("table index {index}: {}", e.message()))?;
+        Ok(slot.entry as u64)
+    }
+
+    /// The C function that a function reference stands for, if its signature is this interned one.
+    fn native_behind(&self, funcref: *const VmFuncRef, signature: &Arc<Signature>) -> Option<*const u8> {
+        // SAFETY: a function reference of the group's, which are live.
+        if unsafe { (*funcref).function } != NATIVE {
+            return None;
+        }
+        // SAFETY: only `native_function` makes references with this index, as the first field of a `NativeFunction`, which lives as long
+        // as its instance: a member of the group.
+        let native = unsafe { &*funcref.cast::<NativeFunction>() };
+        Arc::ptr_eq(&native.thunk.info.signature, signature).then_some(native.thunk.record.function)
+    }
+
+    /// The function at an index of a table.
+    pub(crate) fn table_function(&self, table: u32, index: u32) -> Result<*const VmFuncRef, String> {
+        let table = self.function_table(table)?;
+        match table.get(u64::from(index)) {
+            None => Err(format!("index {index} is outside of the app's table of {} elements", table.len())),
+            Some(0) => Err(format!("index {index} of the app's table is null")),
+            Some(function) => Ok(function as usize as *const VmFuncRef),
+        }
+    }
+
+    fn function_table(&self, table: u32) -> Result<&Table, Refused> {
+        let functions = |t: &&Table| t.ty().element == wasmbridge_artifact::RefType::Func;
+        let found = (self.tables.len() > table as usize).then(|| self.table(table)).filter(functions);
+        found.ok_or_else(|| "the app has no table of functions".to_owned())
+    }
+
+    /// The callback for a function and a signature: made now, or the one that was made before.
+    pub(crate) fn callback(
+        &self,
+        funcref: *const VmFuncRef,
+        signature: &Signature,
+        name: Option<&str>,
+        options: &CallbackOptions,
+    ) -> Result<Slot, Error> {
+        self.callback_interned(funcref, self.engine().intern(signature), name, options, None)
+    }
+
+    fn callback_interned(
+        &self,
+        funcref: *const VmFuncRef,
+        signature: Arc<Signature>,
+        name: Option<&str>,
+        options: &CallbackOptions,
+        index: Option<u32>,
+    ) -> Result<Slot, Error> {
+        let key = (funcref as usize, Arc::as_ptr(&signature) as usize);
+        if let Some(&slot) = self.functions.callbacks.borrow().get(&key) {
+            return Ok(slot);
+        }
+        // SAFETY: a function reference of the group's.
+        let function = unsafe { *funcref };
+        let expected = signature.wasm_type();
+        if function.type_id != self.engine().type_id(&expected) {
+            let message = match self.function_type_by_id(function.type_id) {
+                Some(found) => format!("it is `{found}`, the prototype `{signature}` needs `{expected}`"),
+                None => format!("it is not `{expected}`, which the prototype `{signature}` needs"),
+            };
+            return Err(Error::new(ErrorKind::Link, message));
+        }
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None if function.function == NATIVE => "native function".to_owned(),
+            None => self.module.function_name(function.function),
+        };
+        let slot = callback::stamp(self, funcref, signature, name, options)?;
+        self.functions.callbacks.borrow_mut().insert(key, slot);
+        if let Some(index) = index {
+            self.functions.indices.borrow_mut().insert(key.0, index);
+        }
+        Ok(slot)
+    }
+
+    pub(crate) fn callbacks_need_scopes(&self) -> bool {
+        self.functions.need_scopes.get()
+    }
+
+    /// A callback was freed: its address is not handed out again.
+    pub(crate) fn forget_callback(&self, funcref: *const VmFuncRef, signature: &Arc<Signature>) {
+        self.functions.callbacks.borrow_mut().remove(&(funcref as usize, Arc::as_ptr(signature) as usize));
+    }
+
+    /// The host gives the instance up: its callbacks refuse from now on.
+    pub(crate) fn kill_callbacks(&self) {
+        for slot in self.functions.callbacks.borrow_mut().drain() {
+            // SAFETY: stamped by this instance and not freed, or it would have been forgotten.
+            unsafe { callback::kill(slot.1.record) };
+        }
+    }
+
+    fn function_type_by_id(&self, type_id: u32) -> Option<&wasmbridge_artifact::FuncType> {
+        let index = self.module.type_ids().iter().position(|&id| id == type_id)?;
+        Some(&self.module.metadata().types[index])
+    }
+}
+
+// In: from C to the app.
+impl InstanceData {
+    /// A C function pointer, not NULL, as an index of the app's table.
+    pub(crate) fn function_in(&self, signature: &Signature, scope: &Scope, native: u64) -> Result<u64, Refused> {
+        if *scope != Scope::Forever {
+            return Err(
+                "a native function pointer is the app's for good: its prototype must not say [scope]".to_owned()
+            );
+        }
+        let native = NativeFn(native as *const u8);
+        let signature = self.engine().intern(signature);
+        let funcref = match callback::function_of(self, native, &signature) {
+            Some(funcref) => funcref,
+            None => self.native_function(native, signature)?,
+        };
+        self.index_of(funcref).map(u64::from)
+    }
+
+    /// A function that calls a C function: made now, or the one that was made before.
+    fn native_function(&self, native: NativeFn, signature: Arc<Signature>) -> Result<*const VmFuncRef, Refused> {
+        let key = (native.0 as usize, Arc::as_ptr(&signature) as usize);
+        if let Some(native) = self.functions.natives.borrow().get(&key) {
+            return Ok(&raw const native.funcref);
+        }
+        let code = self.engine().thunk(&signature).map_err(|e| e.to_string())?;
+        let type_id = self.engine().type_id(&signature.wasm_type());
+        if needs_scope(&signature) {
+            self.functions.need_scopes.set(true);
+        }
+        let info = Box::new(ThunkInfo { signature });
+        let record = ThunkRecord {
+            vmctx: self.vmctx,
+            function: native.0,
+            memory_base: self.memory_base(),
+            info: std::ptr::from_ref(&*info).cast_mut().cast(),
+        };
+        let funcref = VmFuncRef { code: code.entry(), vmctx: std::ptr::null_mut(), type_id, function: NATIVE };
+        let mut made = Box::new(NativeFunction { funcref, thunk: Thunk { record, info, code } });
+        made.funcref.vmctx = (&raw mut made.thunk.record).cast();
+        let mut natives = self.functions.natives.borrow_mut();
+        let made = natives.entry(key).or_insert(made);
+        Ok(&raw const made.funcref)
+    }
+
+    /// Where a function is in table 0; it is put there if it is not.
+    fn index_of(&self, funcref: *const VmFuncRef) -> Result<u32, Refused> {
+        let table = self.function_table(0)?;
+        let wanted = funcref as u64;
+        let known = self.functions.indices.borrow().get(&(funcref as usize)).copied();
+        if let Some(index) = known.filter(|&index| table.get(u64::from(index)) == Some(wanted)) {
+            return Ok(index);
+        }
+        // A C function is only where it was put. The app's own ones may be anywhere. Index 0 is NULL in C, whatever the table has there.
+        // SAFETY: a function reference of the group's.
+        let native = unsafe { (*funcref).function } == NATIVE;
+        let found = if native { None } else { (1..table.len()).find(|&index| table.get(index) == Some(wanted)) };
+        let index = match found {
+            Some(index) => index as u32,
+            None => self.put(table, wanted)?,
+        };
+        self.functions.indices.borrow_mut().insert(funcref as usize, index);
+        Ok(index)
+    }
+
+    /// Puts a function into a slot that was made for such ones and is still null.
+    fn put(&self, table: &Table, funcref: u64) -> Result<u32, Refused> {
+        let mut reserved = self.functions.reserved.borrow_mut();
+        loop {
+            while let Some(index) = reserved.pop() {
+                if index != 0 && table.get(u64::from(index)) == Some(0) {
+                    table.write(u64::from(index), &[funcref]).expect("the slot is there");
+                    return Ok(index);
+                }
+            }
+            let grow = |by| table.grow(by, 0).map(|start| (start, start + by));
+            // Index 0 is no use, so an empty table grows by two at least.
+            let Some((start, end)) = grow(RESERVE).or_else(|| grow(if table.len() == 0 { 2 } else { 1 })) else {
+                return Err(format!(
+                    "the app's table of {} elements cannot grow to hold a native function; link the app with --growable-table",
+                    table.len()
+                ));
+            };
+            reserved.extend((start..end).rev().map(|index| index as u32));
+        }
+    }
+}
