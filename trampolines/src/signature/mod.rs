@@ -142,7 +142,8 @@ impl Signature {
         // A shape of a thunk asks for the address of a function pointer's callback itself; no builtin does so the other way.
         let inline = |value: &Value, function: bool| match value.crossing {
             Crossing::Scalar(_) | Crossing::Pointer { .. } | Crossing::User => true,
-            Crossing::Function { .. } => function,
+            // What lasts until the call returns is ended by the builtin after it.
+            Crossing::Function { ref scope, .. } => function && *scope != Scope::Call,
             _ => false,
         };
         !(self.params.iter().all(|v| inline(v, kind == ShapeKind::Thunk))
