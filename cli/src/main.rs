@@ -3,6 +3,7 @@
 mod compile;
 mod inspect;
 mod output;
+mod wast;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -19,12 +20,14 @@ struct Cli {
 enum Command {
     Compile(compile::Args),
     Inspect(inspect::Args),
+    Wast(wast::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Compile(args) => compile::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Wast(args) => wast::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

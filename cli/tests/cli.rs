@@ -298,3 +298,24 @@ fn wrong_options_say_what_is_expected() {
         assert!(error.contains(words), "{args:?}: {error}");
     }
 }
+
+#[test]
+fn wast_counts_assertions_and_fails_when_one_does() {
+    let workshop = Workshop::new();
+    let module = r#"(module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))"#;
+    let assertion = |sum| format!(r#"(assert_return (invoke "add" (i32.const 1) (i32.const 2)) (i32.const {sum}))"#);
+    workshop.write("good.wast", format!("{module}\n{}\n{}", assertion(3), assertion(3)));
+    workshop.write("bad.wast", format!("{module}\n{}\n{}", assertion(3), assertion(4)));
+    workshop.write("broken.wast", "(module");
+    assert_eq!(workshop.run(&["wast", "good.wast"]).succeeds(), "good.wast: 3 passed, 0 failed, 0 skipped\n");
+
+    let outcome = workshop.run(&["wast", "good.wast", "bad.wast"]);
+    assert_eq!(outcome.output.status.code(), Some(1));
+    let printed = String::from_utf8(outcome.output.stdout).unwrap();
+    assert!(printed.contains("bad.wast: 2 passed, 1 failed, 0 skipped\n  line 3: returned [I32(3)]"), "{printed}");
+    assert!(printed.ends_with("total: 5 passed, 1 failed, 0 skipped\n"), "{printed}");
+    assert!(String::from_utf8(outcome.output.stderr).unwrap().contains("1 assertions failed"));
+
+    workshop.run(&["wast", "broken.wast"]).fails(&["broken.wast"]);
+    workshop.run(&["wast", "absent.wast"]).fails(&["cannot read absent.wast"]);
+}
