@@ -4,8 +4,8 @@ use crate::container::{HEAD_OFFSET, Head, IMAGE_PAGE, hash, section};
 use crate::frames::{AddressMap, FunctionRecord, NameTable, TrapTable};
 use crate::module::Module;
 use crate::trap::TrapCode;
-use object::write::{Object, SectionId, Symbol, SymbolSection};
 pub use object::Architecture;
+use object::write::{Object, SectionId, Symbol, SymbolSection};
 use object::{BinaryFormat, Endianness, SectionKind, SymbolFlags, SymbolKind, SymbolScope};
 
 /// What goes into an artifact.
