@@ -16,7 +16,7 @@
 //! | [`memory`] | loads and stores; through [`address`] |
 //! | [`bulk`] | what is done with whole memories: size, growth, copies |
 //! | [`table`] | tables |
-//! | [`reference`] | references |
+//! | [`mod@reference`] | references |
 
 mod address;
 mod builtin;
