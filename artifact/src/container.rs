@@ -34,6 +34,7 @@
 
 use crate::frames::{AddressMap, FunctionTable, NameTable, TrapTable};
 use crate::module::{Module, SegmentMode};
+use crate::types::ValType;
 use crate::vmctx::VmLayout;
 use object::read::elf::{ElfFile64, FileHeader};
 use object::{LittleEndian, Object, ObjectSection};
@@ -272,6 +273,15 @@ impl Artifact {
         }
         if module.functions.iter().any(|&ty| ty as usize >= module.types.len()) {
             return wrong(section::MODULE, "a function has a type that the module has not");
+        }
+        if module.types.iter().enumerate().any(|(i, ty)| ty.type_indices().any(|index| index as usize > i)) {
+            return wrong(section::MODULE, "a type names one that comes after it");
+        }
+        let elements = module.tables.iter().map(|t| ValType::Ref(t.element));
+        let contents = module.globals.iter().map(|g| g.content);
+        let mut named = elements.chain(contents).filter_map(ValType::type_index);
+        if named.any(|index| index as usize >= module.types.len()) {
+            return wrong(section::MODULE, "a table or global has a type that the module has not");
         }
         let functions = module.functions.len();
         if module.escaping.iter().any(|&f| f as usize >= functions) || !module.escaping.is_sorted() {

@@ -40,7 +40,7 @@ pub struct Module {
     pub name: Option<String>,
     /// how the code was compiled
     pub target: Target,
-    /// function types
+    /// Function types. One that names another in its parameters or results comes after that one; it may name itself.
     pub types: Vec<FuncType>,
     /// imports, in order
     pub imports: Vec<Import>,

@@ -449,7 +449,7 @@ mod tests {
                 func("b"),
             ],
             functions: vec![0, 0, 1, 2],
-            tables: vec![TableType { element: RefType::Func, minimum: 1, maximum: None, table64: false }],
+            tables: vec![TableType { element: RefType::FUNC, minimum: 1, maximum: None, table64: false }],
             memories: vec![MemoryType {
                 minimum: 1,
                 maximum: None,

@@ -54,6 +54,10 @@ impl From<wasmparser::Error> for CompileError {
         let offset = error.offset();
         // Flags of this early proposal are, to everyone else, a wrong alignment.
         let early = wasmparser::WasmFeatures::MULTIBYTE_ARRAY_ACCESS;
+        // A type that names itself: the validator knows what is missing, and says it in words only.
+        if error.message().ends_with("because the GC proposal is disabled") {
+            return CompileError::Unsupported { what: proposals(wasmparser::WasmFeatures::GC), offset };
+        }
         match error.missing_wasm_feature().filter(|&features| features != early) {
             Some(features) => CompileError::Unsupported { what: proposals(features), offset },
             None => CompileError::Invalid { message: error.message().to_owned(), offset },

@@ -24,10 +24,9 @@ fn what_is_not_supported_is_named_with_its_offset() {
         ),
         ("(module (tag))", "the exceptions proposal"),
         ("(module (func unreachable throw_ref))", "the instruction `throw_ref` (the exceptions proposal)"),
-        (
-            "(module (type $t (func)) (func unreachable call_ref $t))",
-            "the instruction `call_ref` (the function-references proposal)",
-        ),
+        ("(module (type $t (func (param (ref $t)))))", "the gc proposal"),
+        ("(module (rec (type (func)) (type (func))))", "the gc proposal"),
+        ("(module (func (param (ref null nofunc))))", "the gc proposal"),
         (
             "(module (func (param i64 i64) (result i64 i64) local.get 0 local.get 1 i64.mul_wide_u))",
             "the instruction `i64.mul_wide_u` (the wide-arithmetic proposal)",
@@ -61,6 +60,20 @@ fn messages_say_what_and_where() {
         "invalid module at offset 0x18: type mismatch: expected i32 but nothing on stack"
     );
     assert_eq!(error("(module (tag))").to_string(), "not supported: the exceptions proposal, at offset 0x10");
+}
+
+#[test]
+fn references_are_checked_by_their_types() {
+    let cases = [
+        ("(module (type $t (func)) (func (param funcref) local.get 0 call_ref $t))", "type mismatch"),
+        ("(module (func (local (ref func)) local.get 0 drop))", "uninitialized local"),
+        ("(module (table 1 (ref func)))", "type mismatch"),
+        ("(module (func (param (ref null func)) (result (ref func)) local.get 0))", "type mismatch"),
+    ];
+    for (wat, expected) in cases {
+        let CompileError::Invalid { message, .. } = error(wat) else { panic!("{wat}: it is not valid") };
+        assert!(message.contains(expected), "{wat}: {message}");
+    }
 }
 
 #[test]

@@ -96,6 +96,7 @@ fn of_version_3_nothing_is_misjudged() {
 fn proposals_that_are_translated_are_supported_whole() {
     let translated = [
         Proposal::ExtendedConst,
+        Proposal::FunctionReferences,
         Proposal::Memory64,
         Proposal::MultiMemory,
         Proposal::MultiValue,

@@ -2,7 +2,7 @@
 
 use crate::boundary::invalid;
 use std::ffi::c_void;
-use wasmbridge_artifact::{RefType, ValType};
+use wasmbridge_artifact::ValType;
 use wasmbridge_runtime::Value;
 
 /// A C function pointer of any type. Cast it to the type it has before calling it.
@@ -66,7 +66,11 @@ impl wb_val {
 
     /// Whether there is a kind for values of this type.
     pub(crate) fn can_hold(ty: ValType) -> bool {
-        !matches!(ty, ValType::V128 | ValType::Ref(RefType::Func))
+        match ty {
+            ValType::V128 => false,
+            ValType::Ref(ty) => !ty.is_function(),
+            _ => true,
+        }
     }
 
     /// A value for C, if it has a type that C can see.

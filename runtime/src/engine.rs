@@ -34,9 +34,13 @@ pub struct Engine(Arc<Inner>);
 
 struct Inner {
     config: Config,
+    /// ids of types; what they name is named by id, or as [`ITSELF`]
     types: Mutex<HashMap<FuncType, u32>>,
     shapes: Mutex<Shapes>,
 }
+
+/// In the place of a type's id, where the type names itself: types that do so in the same places are equal (Wasm 3.0, 3.3.2).
+const ITSELF: u32 = u32::MAX;
 
 /// The code that crosses, by signature.
 struct Shapes {
@@ -79,11 +83,21 @@ impl Engine {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The id of a function type: equal types have equal ids in one engine.
+    /// The id of a function type: equal types have equal ids in one engine. Types that it names are named by their ids.
     pub(crate) fn type_id(&self, ty: &FuncType) -> u32 {
         let mut types = self.0.types.lock().unwrap_or_else(|e| e.into_inner());
         let next = types.len() as u32;
         *types.entry(ty.clone()).or_insert(next)
+    }
+
+    /// The ids of a module's types, each of which names only itself and ones before it.
+    pub(crate) fn type_ids(&self, types: &[FuncType]) -> Vec<u32> {
+        let mut ids = Vec::with_capacity(types.len());
+        for ty in types {
+            let id = |index: u32| ids.get(index as usize).copied().unwrap_or(ITSELF);
+            ids.push(self.type_id(&ty.map_types(id)));
+        }
+        ids
     }
 
     fn shapes(&self) -> MutexGuard<'_, Shapes> {

@@ -201,14 +201,15 @@ impl Linker {
         match (kind, item) {
             (ImportKind::Func(ty), ExternIndex::Func(function)) => {
                 let (expected, found) = (&metadata.types[ty as usize], theirs.function_type(function));
-                match expected == found {
+                let their_type = theirs.functions[function as usize] as usize;
+                match module.type_ids()[ty as usize] == instance.module().type_ids()[their_type] {
                     true => Ok(Resolved::Function(instance.funcref(function).expect("exported functions escape"))),
                     false => Err(format!("the module imports `{expected}`, the export is `{found}`")),
                 }
             }
             (ImportKind::Table(expected), ExternIndex::Table(index)) => {
                 let table = instance.table(index);
-                match table_fits(&expected, &table.ty()) {
+                match table_fits(&module.shared_table(expected), &table.ty()) {
                     true => Ok(Resolved::Table(table)),
                     false => Err(format!("the module imports `{expected}`, the export is `{}`", table.ty())),
                 }
@@ -228,7 +229,11 @@ impl Linker {
             }
             (ImportKind::Global(expected), ExternIndex::Global(index)) => {
                 let found = theirs.globals[index as usize];
-                match expected == found {
+                let ours = module.shared_type(expected.content);
+                let found_type = instance.module().shared_type(found.content);
+                // What may be written must be the same on both sides, what is only read may be more exact than asked for.
+                let fits = if expected.mutable { ours == found_type } else { found_type.is_subtype_of(ours) };
+                match fits && expected.mutable == found.mutable {
                     true => Ok(Resolved::Global(instance.global_ptr(index))),
                     false => Err(format!("the module imports `{expected}`, the export is `{found}`")),
                 }

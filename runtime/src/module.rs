@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use wasmbridge_artifact::module::{Export, Import};
 use wasmbridge_artifact::vmctx::HOST_PAGE;
-use wasmbridge_artifact::{Artifact, ArtifactError, FunctionKind, Module as Metadata};
+use wasmbridge_artifact::{Artifact, ArtifactError, FunctionKind, Module as Metadata, TableType, ValType};
 
 /// The ELF machine number of the code that this host runs: EM_X86_64 (System V psABI, 4.1).
 const MACHINE: u16 = 62;
@@ -119,7 +119,7 @@ impl Module {
             .map(|f| (f.index, text_start + f.start as usize))
             .collect();
         entries.sort_unstable();
-        let type_ids = artifact.module.types.iter().map(|ty| engine.type_id(ty)).collect();
+        let type_ids = engine.type_ids(&artifact.module.types);
         let registration = (!text.is_empty()).then(|| {
             // SAFETY: `code` is boxed, points into the mapping, and both are dropped after the registration.
             unsafe { register(text_start, text_start + text.len(), Range::Module(&*code)) }
@@ -175,6 +175,16 @@ impl Module {
 
     pub(crate) fn type_ids(&self) -> &[u32] {
         &self.0.type_ids
+    }
+
+    /// A value type of this module with the engine's type id: comparable with those of other modules.
+    pub(crate) fn shared_type(&self, ty: ValType) -> ValType {
+        ty.map_type(|index| self.0.type_ids[index as usize])
+    }
+
+    /// A table type of this module with the engine's type id.
+    pub(crate) fn shared_table(&self, ty: TableType) -> TableType {
+        TableType { element: ty.element.map_type(|index| self.0.type_ids[index as usize]), ..ty }
     }
 
     /// The bytes of the data segments.

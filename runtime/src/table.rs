@@ -12,6 +12,7 @@ const MAX_ELEMENTS: u64 = 10_000_000;
 #[derive(Debug)]
 pub(crate) struct Table {
     elements: RefCell<Vec<u64>>,
+    /// with the engine's id where the element type names a function type
     ty: TableType,
     /// what compiled code reads: in the vmctx of the instance that defines the table
     def: *mut TableDef,
@@ -109,7 +110,7 @@ mod tests {
     #[test]
     fn growing_keeps_elements_and_stops_at_the_maximum() {
         let mut def = TableDef { base: std::ptr::null_mut(), len: 0 };
-        let ty = TableType { element: RefType::Func, minimum: 2, maximum: Some(5), table64: false };
+        let ty = TableType { element: RefType::FUNC, minimum: 2, maximum: Some(5), table64: false };
         // SAFETY: `def` lives as long as the table.
         let table = unsafe { Table::new(ty, &mut def) }.unwrap();
         assert_eq!(table.write(1, &[7]), Some(()));

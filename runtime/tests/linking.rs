@@ -230,3 +230,75 @@ fn a_table_or_memory_beyond_the_limits_is_an_error() {
     let error = linker(&engine, &[]).instantiate(&module_with(&engine, "(module (memory 1024))", &small)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit);
 }
+
+/// An exporter of a table, globals and functions of typed references, and what each importer is told.
+const TYPED: &str = r#"(module
+    (type $binary (func (param i32 i32) (result i32)))
+    (type $higher (func (param (ref $binary)) (result i32)))
+    (func $add (export "add") (type $binary) (i32.add (local.get 0) (local.get 1)))
+    (func (export "apply") (type $higher) (call_ref $binary (i32.const 20) (i32.const 22) (local.get 0)))
+    (func (export "apply_null") (param (ref null $binary)) (result i32)
+        (call_ref $binary (i32.const 20) (i32.const 22) (local.get 0)))
+    (table (export "table") 2 (ref $binary) (ref.func $add))
+    (global (export "constant") (ref $binary) (ref.func $add))
+    (global (export "variable") (mut (ref null $binary)) (ref.null $binary)))"#;
+
+#[test]
+fn typed_references_link_by_structure() {
+    let engine = engine();
+    let mut linker = Linker::new(&engine);
+    let exporter = linker.instantiate(&module(&engine, TYPED)).unwrap();
+    linker.define_instance("m", &exporter).unwrap();
+    // The same types at other indices; the constant as any function.
+    let importer = linker.instantiate(&module(
+        &engine,
+        r#"(module
+            (type (func))
+            (type $b (func (param i32 i32) (result i32)))
+            (type $h (func (param (ref $b)) (result i32)))
+            (import "m" "apply" (func $apply (type $h)))
+            (import "m" "table" (table $table 1 (ref $b)))
+            (import "m" "constant" (global $constant (ref func)))
+            (import "m" "variable" (global $variable (mut (ref null $b))))
+            (func $sub (type $b) (i32.sub (local.get 0) (local.get 1)))
+            (elem declare func $sub)
+            (func (export "run") (result i32)
+                (global.set $variable (ref.func $sub))
+                (i32.add (call $apply (ref.as_non_null (global.get $variable)))
+                         (call $apply (table.get $table (i32.const 1))))))"#,
+    ));
+    assert_eq!(importer.unwrap().call("run", &[]).unwrap(), [Value::I32(-2 + 42)]);
+    for (wrong, said) in [
+        (r#"(import "m" "apply" (func (param funcref) (result i32)))"#, "imports `(funcref) -> i32`"),
+        (r#"(import "m" "table" (table 1 funcref))"#, "imports `table 1.. funcref`"),
+        (r#"(import "m" "constant" (global (ref extern)))"#, "imports `global (ref extern)`"),
+        (r#"(import "m" "constant" (global (mut (ref func))))"#, "imports `global mut (ref func)`"),
+        (r#"(import "m" "variable" (global (mut funcref)))"#, "imports `global mut funcref`"),
+        (r#"(type (func)) (import "m" "constant" (global (ref 0)))"#, "imports `global (ref 0)`"),
+    ] {
+        let error = linker.instantiate(&module(&engine, &format!("(module {wrong})"))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Link, "{wrong}");
+        assert!(error.message().contains(said), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn the_host_passes_typed_references() {
+    let engine = engine();
+    let instance = Linker::new(&engine).instantiate(&module(&engine, TYPED)).unwrap();
+    let add = instance.global("constant").unwrap();
+    assert!(matches!(add, Value::FuncRef(Some(_))));
+    assert_eq!(instance.call("apply", &[add]).unwrap(), [Value::I32(42)]);
+    instance.set_global("variable", add).unwrap();
+    let refused = instance.call("apply", &[Value::FuncRef(None)]).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+    assert!(refused.message().ends_with("argument 1 is a null funcref, expected (ref 0)"), "{refused}");
+    let trapped = instance.call("apply_null", &[Value::FuncRef(None)]).unwrap_err();
+    assert_eq!(trapped.trap().map(|t| t.code), Some(TrapCode::NullReference));
+    // A function of another type does not get in.
+    let other = module(&engine, r#"(module (func $f) (global (export "f") funcref (ref.func $f)))"#);
+    let other = Linker::new(&engine).instantiate(&other).unwrap();
+    let f = other.global("f").unwrap();
+    assert_eq!(instance.call("apply", &[f]).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(instance.set_global("variable", f).unwrap_err().kind(), ErrorKind::InvalidArgument);
+}

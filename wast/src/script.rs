@@ -312,6 +312,7 @@ impl Runner<'_> {
                 Some(trap) if message.starts_with(trap.code.message()) || trap.code.message().starts_with(message) => {
                     Ok(())
                 }
+                Some(trap) if trap.code == TrapCode::NullReference && message == "null function reference" => Ok(()),
                 _ => Err(failed(format!("`{e}`, expected the trap `{message}`"))),
             },
         }

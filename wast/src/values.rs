@@ -27,6 +27,7 @@ fn null(ty: &HeapType<'_>) -> Option<Value> {
         HeapType::Abstract { ty: AbstractHeapType::Extern | AbstractHeapType::NoExtern, .. } => {
             Some(Value::ExternRef(0))
         }
+        HeapType::Concrete(_) => Some(Value::FuncRef(None)),
         _ => None,
     }
 }

@@ -1,10 +1,10 @@
 //! Constant expressions.
 
-use super::types::unsupported;
+use super::types::{heap, unsupported};
 use crate::CompileError;
 use wasmbridge_artifact::RefType;
 use wasmbridge_artifact::module::{ConstExpr, ConstOp};
-use wasmparser::{HeapType, Operator};
+use wasmparser::Operator;
 
 /// Reads a constant expression.
 pub(super) fn read(expr: &wasmparser::ConstExpr<'_>) -> Result<ConstExpr, CompileError> {
@@ -18,8 +18,7 @@ pub(super) fn read(expr: &wasmparser::ConstExpr<'_>) -> Result<ConstExpr, Compil
             Operator::F64Const { value } => ConstOp::F64Const(value.bits()),
             Operator::V128Const { value } => ConstOp::V128Const(value.into()),
             Operator::GlobalGet { global_index } => ConstOp::GlobalGet(global_index),
-            Operator::RefNull { hty: HeapType::FUNC } => ConstOp::RefNull(RefType::Func),
-            Operator::RefNull { hty: HeapType::EXTERN } => ConstOp::RefNull(RefType::Extern),
+            Operator::RefNull { hty } => ConstOp::RefNull(RefType { nullable: true, heap: heap(hty, offset)? }),
             Operator::RefFunc { function_index } => ConstOp::RefFunc(function_index),
             Operator::I32Add => ConstOp::I32Add,
             Operator::I32Sub => ConstOp::I32Sub,

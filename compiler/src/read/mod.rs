@@ -23,6 +23,7 @@ const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::RELAXED_SIMD)
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::FUNCTION_REFERENCES)
     .union(WasmFeatures::MULTI_MEMORY)
     .union(WasmFeatures::MEMORY64);
 

@@ -20,7 +20,7 @@ pub(super) fn element(segment: wasmparser::Element<'_>, offset: u64) -> Result<E
     };
     let (element, items) = match segment.items {
         wasmparser::ElementItems::Functions(items) => {
-            (RefType::Func, ElementItems::Functions(items.into_iter().collect::<Result<_, _>>()?))
+            (RefType::FUNC, ElementItems::Functions(items.into_iter().collect::<Result<_, _>>()?))
         }
         wasmparser::ElementItems::Expressions(ty, items) => {
             let mut expressions = Vec::new();

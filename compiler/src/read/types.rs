@@ -1,8 +1,8 @@
 //! The validator's types, as the artifact's.
 
 use crate::CompileError;
-use wasmbridge_artifact::{FuncType, GlobalType, MemoryType, RefType, TableType, ValType};
-use wasmparser::{CompositeInnerType, SubType};
+use wasmbridge_artifact::{FuncType, GlobalType, HeapType, MemoryType, RefType, TableType, ValType};
+use wasmparser::{CompositeInnerType, SubType, UnpackedIndex};
 
 /// An error for something that is valid and not supported.
 pub(super) fn unsupported(what: String, offset: u64) -> CompileError {
@@ -36,10 +36,16 @@ pub(crate) fn value(ty: wasmparser::ValType, offset: u64) -> Result<ValType, Com
 
 /// A reference type.
 pub(super) fn reference(ty: wasmparser::RefType, offset: u64) -> Result<RefType, CompileError> {
+    Ok(RefType { nullable: ty.is_nullable(), heap: heap(ty.heap_type(), offset)? })
+}
+
+/// A heap type.
+pub(super) fn heap(ty: wasmparser::HeapType, offset: u64) -> Result<HeapType, CompileError> {
     match ty {
-        wasmparser::RefType::FUNCREF => Ok(RefType::Func),
-        wasmparser::RefType::EXTERNREF => Ok(RefType::Extern),
-        other => Err(unsupported(format!("the reference type {other}"), offset)),
+        wasmparser::HeapType::FUNC => Ok(HeapType::Func),
+        wasmparser::HeapType::EXTERN => Ok(HeapType::Extern),
+        wasmparser::HeapType::Concrete(UnpackedIndex::Module(index)) => Ok(HeapType::Type(index)),
+        other => Err(unsupported(format!("references to the heap type {other:?}"), offset)),
     }
 }
 

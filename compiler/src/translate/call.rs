@@ -4,12 +4,12 @@ use super::flags::Region;
 use super::{Translator, trap, wasm_signature};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    ExtFuncData, ExternalName, FuncRef, InstBuilder, MemFlagsData, SigRef, UserExternalName, Value, types,
+    ExtFuncData, ExternalName, FuncRef, InstBuilder, MemFlagsData, SigRef, Type, UserExternalName, Value, types,
 };
 use std::collections::HashMap;
 use std::mem::offset_of;
-use wasmbridge_artifact::TrapCode;
 use wasmbridge_artifact::vmctx::{FunctionImport, VmFuncRef};
+use wasmbridge_artifact::{HeapType, TrapCode};
 use wasmparser::Operator;
 
 /// What the function calls: declared in CLIF once for each.
@@ -41,6 +41,8 @@ impl Translator<'_, '_> {
             Operator::ReturnCallIndirect { type_index, table_index } => {
                 self.call_indirect(type_index, table_index, Return::ToCaller);
             }
+            Operator::CallRef { type_index } => self.call_ref(type_index, Return::Here),
+            Operator::ReturnCallRef { type_index } => self.call_ref(type_index, Return::ToCaller),
             _ => return false,
         }
         true
@@ -74,17 +76,39 @@ impl Translator<'_, '_> {
         let element = self.table_element(table, index, TrapCode::UndefinedElement);
         let tables = self.trusted(Region::Tables);
         let funcref = self.builder.ins().load(types::I64, tables, element, 0);
-        self.builder.ins().trapz(funcref, trap::to_clif(TrapCode::UninitializedElement));
+        let holds = self.module.tables[table as usize].element;
+        if holds.nullable {
+            self.builder.ins().trapz(funcref, trap::to_clif(TrapCode::UninitializedElement));
+        }
+        // A table of references to functions of this type holds no others.
+        if holds.heap != HeapType::Type(ty) {
+            let found = self.funcref_field(types::I32, funcref, offset_of!(VmFuncRef, type_id));
+            let expected = self.load_fixed(types::I32, self.layout.type_id(ty));
+            let differ = self.builder.ins().icmp(IntCC::NotEqual, found, expected);
+            self.trap_if(differ, TrapCode::IndirectCallTypeMismatch);
+        }
+        self.call_funcref(ty, funcref, ret);
+    }
+
+    /// Calls through a reference, which has the type.
+    fn call_ref(&mut self, ty: u32, ret: Return) {
+        let funcref = self.pop();
+        self.builder.ins().trapz(funcref, trap::to_clif(TrapCode::NullReference));
+        self.call_funcref(ty, funcref, ret);
+    }
+
+    /// Calls a function of this type by its reference, which is not null.
+    fn call_funcref(&mut self, ty: u32, funcref: Value, ret: Return) {
+        let code = self.funcref_field(types::I64, funcref, offset_of!(VmFuncRef, code));
+        let vmctx = self.funcref_field(types::I64, funcref, offset_of!(VmFuncRef, vmctx));
+        self.call_code(ty, code, vmctx, ret);
+    }
+
+    /// Loads from a reference that is not null.
+    fn funcref_field(&mut self, ty: Type, funcref: Value, field: usize) -> Value {
         // A funcref's contents never change, but it is only there behind the check for null.
         let contents = MemFlagsData::trusted().with_readonly();
-        let field = |t: &mut Self, ty, offset: usize| t.builder.ins().load(ty, contents, funcref, offset as i32);
-        let found = field(self, types::I32, offset_of!(VmFuncRef, type_id));
-        let expected = self.load_fixed(types::I32, self.layout.type_id(ty));
-        let differ = self.builder.ins().icmp(IntCC::NotEqual, found, expected);
-        self.trap_if(differ, TrapCode::IndirectCallTypeMismatch);
-        let code = field(self, types::I64, offset_of!(VmFuncRef, code));
-        let vmctx = field(self, types::I64, offset_of!(VmFuncRef, vmctx));
-        self.call_code(ty, code, vmctx, ret);
+        self.builder.ins().load(ty, contents, funcref, field as i32)
     }
 
     /// Calls code by its address.

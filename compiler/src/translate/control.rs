@@ -9,6 +9,7 @@
 use super::{Translator, clif_type};
 use crate::CompileError;
 use crate::read::value_type;
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Type, Value};
 use std::collections::HashMap;
 use wasmbridge_artifact::{TrapCode, ValType};
@@ -53,7 +54,12 @@ impl Translator<'_, '_> {
             Operator::Else => self.enter_else(),
             Operator::End => self.end(),
             Operator::Br { relative_depth } => self.branch(*relative_depth),
-            Operator::BrIf { relative_depth } => self.branch_if(*relative_depth),
+            Operator::BrIf { relative_depth } => {
+                let condition = self.pop();
+                self.branch_if(condition, *relative_depth);
+            }
+            Operator::BrOnNull { relative_depth } => self.branch_on_null(*relative_depth),
+            Operator::BrOnNonNull { relative_depth } => self.branch_on_non_null(*relative_depth),
             Operator::BrTable { targets } => self.branch_table(targets)?,
             Operator::Return => self.branch(self.frames.len() as u32 - 1),
             Operator::Drop => drop(self.pop()),
@@ -240,14 +246,29 @@ impl Translator<'_, '_> {
         self.reachable = false;
     }
 
-    fn branch_if(&mut self, depth: u32) {
-        let condition = self.pop();
+    /// Branches if the condition is not 0.
+    fn branch_if(&mut self, condition: Value, depth: u32) {
         let (target, carried) = self.target(depth);
         let values = self.carried(carried);
         let next = self.builder.create_block();
         self.builder.ins().brif(condition, target, &values, next, &[]);
         self.builder.seal_block(next);
         self.builder.switch_to_block(next);
+    }
+
+    /// Branches, without the reference, if it is null; goes on with it if it is not.
+    fn branch_on_null(&mut self, depth: u32) {
+        let reference = self.pop();
+        let is_null = self.builder.ins().icmp_imm_u(IntCC::Equal, reference, 0);
+        self.branch_if(is_null, depth);
+        self.push(reference);
+    }
+
+    /// Branches, with the reference, if it is not null; goes on without it if it is.
+    fn branch_on_non_null(&mut self, depth: u32) {
+        let reference = self.stack[self.stack.len() - 1];
+        self.branch_if(reference, depth);
+        self.pop();
     }
 
     /// Branches through a table. Targets that take values are reached through a block of their own, one for each target

@@ -1,8 +1,9 @@
 //! References. A funcref is null or the address of a `VmFuncRef`; an externref is null or whatever the host made it. Null is 0.
 
-use super::Translator;
+use super::{Translator, trap};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, types};
+use wasmbridge_artifact::TrapCode;
 use wasmparser::Operator;
 
 impl Translator<'_, '_> {
@@ -18,6 +19,10 @@ impl Translator<'_, '_> {
                 let is_null = self.builder.ins().icmp_imm_u(IntCC::Equal, reference, 0);
                 let is_null = self.builder.ins().uextend(types::I32, is_null);
                 self.push(is_null);
+            }
+            Operator::RefAsNonNull => {
+                let reference = self.stack[self.stack.len() - 1];
+                self.builder.ins().trapz(reference, trap::to_clif(TrapCode::NullReference));
             }
             Operator::RefFunc { function_index } => {
                 let escaping = &self.module.escaping;

@@ -146,7 +146,7 @@ pub(crate) fn allocate(
     for index in metadata.imported_tables()..metadata.tables.len() {
         let Place::Here(offset) = layout.table(index as u32) else { unreachable!("table {index} is defined here") };
         // SAFETY: as for memories.
-        let table = Box::new(unsafe { Table::new(metadata.tables[index], at(offset).cast()) }?);
+        let table = Box::new(unsafe { Table::new(module.shared_table(metadata.tables[index]), at(offset).cast()) }?);
         tables.push(std::ptr::from_ref(&*table));
         own_tables.push(table);
     }

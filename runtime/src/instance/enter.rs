@@ -23,7 +23,7 @@ impl InstanceData {
         let module = self.module.metadata();
         let name = || self.module.function_name(function);
         let ty = module.function_type(function);
-        if let Some(why) = mismatch(ty, args) {
+        if let Some(why) = mismatch(ty, args, self.module.type_ids()) {
             let message = format!("`{}` is `{ty}`: {why}", name());
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }

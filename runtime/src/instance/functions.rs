@@ -130,7 +130,7 @@ impl InstanceData {
     }
 
     fn function_table(&self, table: u32) -> Result<&Table, Refused> {
-        let functions = |t: &&Table| t.ty().element == wasmbridge_artifact::RefType::Func;
+        let functions = |t: &&Table| t.ty().element == wasmbridge_artifact::RefType::FUNC;
         let found = (self.tables.len() > table as usize).then(|| self.table(table)).filter(functions);
         found.ok_or_else(|| "the app has no table of functions".to_owned())
     }

@@ -179,7 +179,7 @@ impl Instance {
     pub fn set_global(&self, name: &str, value: Value) -> Result<(), Error> {
         let index = self.global_index(name)?;
         let ty = self.module().metadata().globals[index as usize];
-        if !ty.mutable || ty.content != value.ty() {
+        if !ty.mutable || !value.is_of(ty.content, self.module().type_ids()) {
             let message = format!("`{name}` is `{ty}`: it cannot be set to a value of type {}", value.ty());
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }

@@ -1,0 +1,38 @@
+;; test: asm
+;; An indirect call through a table of non-null references to functions of the type checks the index and nothing else.
+(module (type $t (func (param i32) (result i32)))
+  (func $f (type $t) local.get 0) (table 4 (ref $t) (ref.func $f))
+  (func (export "g") (param i32) (result i32) i32.const 7 local.get 0 call_indirect (type $t)))
+;; ---- output ----
+;; f:
+;;   pushq %rbp
+;;   movq %rsp, %rbp
+;; block0:
+;;   jmp     label1
+;; block1:
+;;   movq %rsi, %rax
+;;   movq %rbp, %rsp
+;;   popq %rbp
+;;   retq
+;; g:
+;;   pushq %rbp
+;;   movq %rsp, %rbp
+;;   movq 8(%rdi), %r10
+;;   addq $0x10, %r10
+;;   cmpq %rsp, %r10
+;;   jnbe #trap=stk_ovf
+;; block0:
+;;   movl %esi, %r9d
+;;   cmpq 0x58(%rdi), %r9
+;;   jnb #trap=user4
+;;   movq 0x50(%rdi), %r11
+;;   movq (%r11, %r9, 8), %rax
+;;   movq (%rax), %r11
+;;   movq 8(%rax), %rdi
+;;   movl $0x7, %esi
+;;   call    *%r11
+;;   jmp     label1
+;; block1:
+;;   movq %rbp, %rsp
+;;   popq %rbp
+;;   retq

@@ -1,0 +1,19 @@
+;; test: asm
+;; A tail call through a typed reference.
+(module (type $t (func (param i32) (result i32)))
+  (func (export "g") (param (ref null $t)) (result i32) i32.const 7 local.get 0 return_call_ref $t))
+;; ---- output ----
+;; g:
+;;   pushq %rbp
+;;   movq %rsp, %rbp
+;;   movq 8(%rdi), %r10
+;;   addq $0x10, %r10
+;;   cmpq %rsp, %r10
+;;   jnbe #trap=stk_ovf
+;; block0:
+;;   testq %rsi, %rsi
+;;   jz #trap=user12
+;;   movq (%rsi), %r10
+;;   movq 8(%rsi), %rdi
+;;   movl $0x7, %esi
+;;   return_call_unknown %r10 (0) tmp=%r11 %rdi=%rdi %rsi=%rsi
