@@ -106,6 +106,14 @@ builtins! {
     CallbackRange = "callback_range" (I64, I32, I64);
     /// `(thunk record, native value)`: an integer result does not fit the guest's type. The caller then traps.
     ThunkRange = "thunk_range" (I64, I64);
+
+    /// `(vmctx, memory, guest address, expected, timeout in nanoseconds) -> 0 if notified, 1 if the value is not as expected, 2 if nobody came
+    /// in time, or a negative number if out of bounds`; the address is a multiple of the value's size. A negative timeout is none.
+    MemoryWait32 = "memory_wait32" (I64, I32, I64, I32, I64) -> I64;
+    /// As [`Builtin::MemoryWait32`], for a value of 64 bits.
+    MemoryWait64 = "memory_wait64" (I64, I32, I64, I64, I64) -> I64;
+    /// `(vmctx, memory, guest address, count) -> how many were woken, or a negative number if out of bounds`
+    MemoryNotify = "memory_notify" (I64, I32, I64, I32) -> I64;
 }
 
 #[cfg(test)]

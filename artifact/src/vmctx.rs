@@ -97,7 +97,7 @@ pub mod head {
 pub struct MemoryDef {
     /// native address of byte 0
     pub base: *mut u8,
-    /// current length in bytes; grows only
+    /// current length in bytes; grows only; of a shared memory read and written atomically
     pub len_bytes: u64,
 }
 

@@ -17,11 +17,7 @@ fn what_is_not_supported_is_named_with_its_offset() {
     let cases = [
         ("(module (func ref.null any drop))", "the instruction `ref.null` (the gc proposal)"),
         ("(module (type (struct)))", "the gc proposal"),
-        ("(module (memory 1 1 shared))", "the threads proposal"),
-        (
-            "(module (memory 1) (func i32.const 0 i32.atomic.load drop))",
-            "the instruction `i32.atomic.load` (the threads proposal)",
-        ),
+        ("(module (table shared 1 funcref))", "the shared-everything-threads proposal"),
         ("(module (tag))", "the exceptions proposal"),
         ("(module (func unreachable throw_ref))", "the instruction `throw_ref` (the exceptions proposal)"),
         ("(module (type $t (func (param (ref $t)))))", "the gc proposal"),

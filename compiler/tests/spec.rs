@@ -106,6 +106,7 @@ fn proposals_that_are_translated_are_supported_whole() {
         Proposal::SignExtensionOps,
         Proposal::Simd,
         Proposal::TailCall,
+        Proposal::Threads,
     ];
     for name in translated {
         println!("{name:?}");

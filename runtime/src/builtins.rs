@@ -7,6 +7,8 @@ use crate::callback;
 use crate::crossing::{inbound, outbound, value_name};
 use crate::instance::InstanceData;
 use crate::linker::ThunkInfo;
+use crate::wait;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use wasmbridge_artifact::Builtin;
 use wasmbridge_artifact::vmctx::{CallbackRecord, ThunkRecord, VmHead};
 
@@ -46,6 +48,9 @@ pub(crate) static TABLE: Table = table! {
     TableCopy: table_copy,
     TableInit: table_init,
     ElemDrop: elem_drop,
+    MemoryWait32: memory_wait32,
+    MemoryWait64: memory_wait64,
+    MemoryNotify: memory_notify,
     CallbackAdmit: callback_admit,
     CallbackEnter: callback_enter,
     CallbackLeave: callback_leave,
@@ -115,6 +120,31 @@ unsafe extern "C" fn memory_init(vmctx: *mut VmHead, memory: u32, segment: u32, 
 unsafe extern "C" fn data_drop(vmctx: *mut VmHead, segment: u32) {
     // SAFETY: called by compiled code.
     unsafe { instance(vmctx) }.data_drop(segment);
+}
+
+/// What a wait or notify says of an address that is out of bounds.
+const OUT_OF_BOUNDS: i64 = -1;
+
+unsafe extern "C" fn memory_wait32(vmctx: *mut VmHead, memory: u32, addr: u64, expected: u32, timeout_ns: i64) -> i64 {
+    // SAFETY: called by compiled code.
+    let Some(place) = (unsafe { instance(vmctx) }).memory(memory).range(addr, 4) else { return OUT_OF_BOUNDS };
+    // SAFETY: accessible memory of the guest, where it stays; compiled code has checked the alignment.
+    let value = unsafe { AtomicU32::from_ptr(place.cast()) };
+    wait::wait(place, || value.load(Ordering::SeqCst) == expected, timeout_ns) as i64
+}
+
+unsafe extern "C" fn memory_wait64(vmctx: *mut VmHead, memory: u32, addr: u64, expected: u64, timeout_ns: i64) -> i64 {
+    // SAFETY: called by compiled code.
+    let Some(place) = (unsafe { instance(vmctx) }).memory(memory).range(addr, 8) else { return OUT_OF_BOUNDS };
+    // SAFETY: as in `memory_wait32`.
+    let value = unsafe { AtomicU64::from_ptr(place.cast()) };
+    wait::wait(place, || value.load(Ordering::SeqCst) == expected, timeout_ns) as i64
+}
+
+unsafe extern "C" fn memory_notify(vmctx: *mut VmHead, memory: u32, addr: u64, count: u32) -> i64 {
+    // SAFETY: called by compiled code.
+    let place = unsafe { instance(vmctx) }.memory(memory).range(addr, 4);
+    place.map_or(OUT_OF_BOUNDS, |place| i64::from(wait::notify(place, count)))
 }
 
 unsafe extern "C" fn table_grow(vmctx: *mut VmHead, table: u32, delta: u64, value: u64) -> u64 {

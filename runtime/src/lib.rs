@@ -20,6 +20,7 @@
 //! | `memory`, `table`, `value` | what apps are made of |
 //! | `callback`, `crossing` | from C into wasm and back: C function pointers; values that take more than a check |
 //! | `builtins` | what compiled code calls |
+//! | `wait` | threads that wait for a place in a shared memory |
 //! | `group` | who may enter: threads, stacks, pending traps |
 //! | `trap` | from a fault to an error: signal handler, unwinding, backtraces |
 //! | `code` | executable memory, and what is known of each pc in it |
@@ -40,6 +41,7 @@ mod os;
 mod table;
 mod trap;
 mod value;
+mod wait;
 
 pub use callback::{Answer, CallbackOptions, NativeFn};
 pub use engine::{Config, Engine};

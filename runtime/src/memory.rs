@@ -12,8 +12,8 @@ use crate::code::registry::{Range, Registration, register};
 use crate::crossing::scratch::Scratch;
 use crate::error::{Error, ErrorKind};
 use crate::os::{Access, Mapping};
-use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use wasmbridge_artifact::MemoryType;
 use wasmbridge_artifact::module::RESERVATION_GUARD;
 use wasmbridge_artifact::vmctx::MemoryDef;
@@ -33,7 +33,8 @@ pub(crate) struct Memory {
     limit_bytes: u64,
     /// what compiled code reads: in the vmctx of the instance that defines the memory
     def: *mut MemoryDef,
-    len_bytes: Cell<u64>,
+    /// Written by the owner. Atomic because the memory may be shared: then compiled code reads the definition's copy of it so too.
+    len_bytes: AtomicU64,
     /// room for copies of native data that a callback or a call is shown
     pub(crate) scratch: Scratch,
 }
@@ -74,7 +75,7 @@ impl Memory {
         let registration = unsafe { register(start, start + reservation as usize, Range::Memory(start)) };
         // SAFETY: the caller's promise.
         unsafe { def.write(MemoryDef { base, len_bytes: 0 }) };
-        let len_bytes = Cell::new(0);
+        let len_bytes = AtomicU64::new(0);
         let memory = Memory { _registration: registration, mapping, offset, ty, limit_bytes, def, len_bytes, scratch };
         memory
             .set_len(minimum)
@@ -99,7 +100,7 @@ impl Memory {
 
     /// Current size in bytes.
     pub(crate) fn len_bytes(&self) -> u64 {
-        self.len_bytes.get()
+        self.len_bytes.load(Ordering::Acquire)
     }
 
     /// Native address of byte 0.
@@ -128,9 +129,11 @@ impl Memory {
         let host_page = wasmbridge_artifact::vmctx::HOST_PAGE;
         let (from, to) = (self.len_bytes().next_multiple_of(host_page), len.next_multiple_of(host_page));
         self.mapping.protect(self.offset + from as usize, (to - from) as usize, Access::ReadWrite)?;
-        self.len_bytes.set(len);
-        // SAFETY: valid by the promise to `new`; compiled code that reads it runs on this thread, and not now.
-        unsafe { (*self.def).len_bytes = len };
+        self.len_bytes.store(len, Ordering::Release);
+        // SAFETY: valid and aligned by the promise to `new`; only compiled code reads it, and it does not write it.
+        let def_len = unsafe { AtomicU64::from_ptr(&raw mut (*self.def).len_bytes) };
+        // Whoever reads the new length finds the pages accessible.
+        def_len.store(len, Ordering::Release);
         Ok(())
     }
 

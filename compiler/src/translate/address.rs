@@ -114,18 +114,17 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// The memory's current length in bytes.
+    /// The memory's current length in bytes. That of a shared memory is read atomically: it may grow meanwhile.
     pub(super) fn memory_length(&mut self, memory: u32) -> Value {
         let flags = self.trusted(Region::Definitions);
-        match self.layout.memory(memory) {
-            Place::Here(at) => {
-                let vmctx = self.vmctx;
-                self.builder.ins().load(types::I64, flags, vmctx, at + LEN_BYTES)
-            }
-            Place::Behind(at) => {
-                let definition = self.load_fixed(types::I64, at);
-                self.builder.ins().load(types::I64, flags, definition, LEN_BYTES)
-            }
+        let (definition, offset) = match self.layout.memory(memory) {
+            Place::Here(at) => (self.vmctx, at + LEN_BYTES),
+            Place::Behind(at) => (self.load_fixed(types::I64, at), LEN_BYTES),
+        };
+        if self.module.memories[memory as usize].shared {
+            let place = self.builder.ins().iadd_imm_s(definition, i64::from(offset));
+            return self.builder.ins().atomic_load(types::I64, flags, place);
         }
+        self.builder.ins().load(types::I64, flags, definition, offset)
     }
 }

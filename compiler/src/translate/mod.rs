@@ -14,11 +14,13 @@
 //! | [`numeric`] | integers and floats |
 //! | [`vector`] | `v128` |
 //! | [`memory`] | loads and stores; through [`address`] |
+//! | [`atomic`] | atomic accesses, `wait` and `notify`; through [`address`] |
 //! | [`bulk`] | what is done with whole memories: size, growth, copies |
 //! | [`table`] | tables |
 //! | [`mod@reference`] | references |
 
 mod address;
+mod atomic;
 mod builtin;
 mod bulk;
 mod call;
@@ -199,7 +201,8 @@ impl<'a, 'f> Translator<'a, 'f> {
             || self.reference(op)
             || self.bulk(op)
             || self.vector(op)
-            || self.vector_memory(op);
+            || self.vector_memory(op)
+            || self.atomic(op);
         if known {
             return Ok(());
         }
