@@ -23,10 +23,6 @@ fn what_is_not_supported_is_named_with_its_offset() {
         ("(module (type $t (func (param (ref $t)))))", "the gc proposal"),
         ("(module (rec (type (func)) (type (func))))", "the gc proposal"),
         ("(module (func (param (ref null nofunc))))", "the gc proposal"),
-        (
-            "(module (func (param i64 i64) (result i64 i64) local.get 0 local.get 1 i64.mul_wide_u))",
-            "the instruction `i64.mul_wide_u` (the wide-arithmetic proposal)",
-        ),
         ("(module (memory 1 (pagesize 1)))", "the custom-page-sizes proposal"),
         ("(component)", "the component model: extract the core module first"),
     ];

@@ -107,6 +107,7 @@ fn proposals_that_are_translated_are_supported_whole() {
         Proposal::Simd,
         Proposal::TailCall,
         Proposal::Threads,
+        Proposal::WideArithmetic,
     ];
     for name in translated {
         println!("{name:?}");

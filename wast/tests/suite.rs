@@ -96,5 +96,6 @@ sets! {
     exceptions: "exceptions", proposal(Proposal::ExceptionHandling);
     function_references: "function-references", proposal(Proposal::FunctionReferences);
     gc: "gc", proposal(Proposal::GC);
+    wide_arithmetic: "wide-arithmetic", proposal(Proposal::WideArithmetic);
     extended_const: "extended-const", proposal(Proposal::ExtendedConst);
 }

@@ -25,6 +25,7 @@ const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::FUNCTION_REFERENCES)
     .union(WasmFeatures::THREADS)
+    .union(WasmFeatures::WIDE_ARITHMETIC)
     .union(WasmFeatures::MULTI_MEMORY)
     .union(WasmFeatures::MEMORY64);
 

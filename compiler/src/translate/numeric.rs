@@ -8,13 +8,46 @@ use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
 use cranelift_frontend::FuncInstBuilder;
-use types::{F32, F64, I8, I16, I32, I64};
+use types::{F32, F64, I8, I16, I32, I64, I128};
 use wasmparser::Operator;
 
 impl Translator<'_, '_> {
     /// Translates an instruction on numbers.
     pub(super) fn numeric(&mut self, op: &Operator<'_>) -> bool {
-        self.integer(op) || self.float(op) || self.conversion(op)
+        self.integer(op) || self.float(op) || self.conversion(op) || self.wide(op)
+    }
+
+    /// Integers of 128 bits, as two operands each: the low half first.
+    fn wide(&mut self, op: &Operator<'_>) -> bool {
+        let result = match op {
+            Operator::I64Add128 | Operator::I64Sub128 => {
+                let y = self.pop_wide_integer();
+                let x = self.pop_wide_integer();
+                let ins = self.builder.ins();
+                if let Operator::I64Add128 = op { ins.iadd(x, y) } else { ins.isub(x, y) }
+            }
+            Operator::I64MulWideS => {
+                let (x, y) = self.pop2();
+                let (x, y) = (self.builder.ins().sextend(I128, x), self.builder.ins().sextend(I128, y));
+                self.builder.ins().imul(x, y)
+            }
+            Operator::I64MulWideU => {
+                let (x, y) = self.pop2();
+                let (x, y) = (self.builder.ins().uextend(I128, x), self.builder.ins().uextend(I128, y));
+                self.builder.ins().imul(x, y)
+            }
+            _ => return false,
+        };
+        let (low, high) = self.builder.ins().isplit(result);
+        self.push(low);
+        self.push(high);
+        true
+    }
+
+    /// Pops an integer of 128 bits.
+    fn pop_wide_integer(&mut self) -> Value {
+        let (low, high) = self.pop2();
+        self.builder.ins().iconcat(low, high)
     }
 
     fn integer(&mut self, op: &Operator<'_>) -> bool {
