@@ -212,12 +212,19 @@ fn limits(f: &mut fmt::Formatter<'_>, minimum: u64, maximum: Option<u64>) -> fmt
     }
 }
 
+/// A page of linear memory has `1 << 16` bytes, unless its type says otherwise.
+const STANDARD_PAGE_LOG2: u8 = 16;
+
 impl fmt::Display for MemoryType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.shared { "shared memory " } else { "memory " })?;
         f.write_str(if self.memory64 { "i64 " } else { "" })?;
         limits(f, self.minimum, self.maximum)?;
-        f.write_str(" pages")
+        match self.page_size_log2 {
+            STANDARD_PAGE_LOG2 => f.write_str(" pages"),
+            0 => f.write_str(" pages of 1 byte"),
+            log2 => write!(f, " pages of {} bytes", 1u64 << log2),
+        }
     }
 }
 
@@ -250,6 +257,19 @@ mod tests {
         let typed = RefType { nullable: false, heap: HeapType::Type(3) };
         let nullable = RefType { nullable: true, ..typed };
         assert_eq!(ty(&[ValType::Ref(typed)], &[ValType::Ref(nullable)]), "((ref 3)) -> (ref null 3)");
+    }
+
+    #[test]
+    fn memory_types_say_the_size_of_their_pages() {
+        let ty = MemoryType {
+            minimum: 1,
+            maximum: Some(7),
+            memory64: false,
+            shared: false,
+            page_size_log2: STANDARD_PAGE_LOG2,
+        };
+        assert_eq!(ty.to_string(), "memory 1..=7 pages");
+        assert_eq!(MemoryType { page_size_log2: 0, ..ty }.to_string(), "memory 1..=7 pages of 1 byte");
     }
 
     #[test]

@@ -23,7 +23,6 @@ fn what_is_not_supported_is_named_with_its_offset() {
         ("(module (type $t (func (param (ref $t)))))", "the gc proposal"),
         ("(module (rec (type (func)) (type (func))))", "the gc proposal"),
         ("(module (func (param (ref null nofunc))))", "the gc proposal"),
-        ("(module (memory 1 (pagesize 1)))", "the custom-page-sizes proposal"),
         ("(component)", "the component model: extract the core module first"),
     ];
     for (wat, expected) in cases {

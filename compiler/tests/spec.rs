@@ -95,6 +95,7 @@ fn of_version_3_nothing_is_misjudged() {
 #[test]
 fn proposals_that_are_translated_are_supported_whole() {
     let translated = [
+        Proposal::CustomPageSizes,
         Proposal::ExtendedConst,
         Proposal::FunctionReferences,
         Proposal::Memory64,

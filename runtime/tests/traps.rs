@@ -320,3 +320,29 @@ fn a_crash_in_the_library_goes_to_the_hosts_handler() {
     let output = child("a_crash_in_the_library_goes_to_the_hosts_handler");
     assert_eq!(output.status.code(), Some(77), "{output:?}");
 }
+
+#[test]
+fn memories_of_bytes_end_at_the_byte() {
+    use Value::I32;
+    let instance = instance(
+        r#"(module (memory (export "memory") 5 4099 (pagesize 1))
+            (func (export "load") (param i32) (result i32) (i32.load8_u (local.get 0)))
+            (func (export "store") (param i32 i32) (i32.store (local.get 0) (local.get 1)))
+            (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+            (data (i32.const 1) "abcd"))"#,
+    );
+    let trap = |name: &str, args: &[Value]| {
+        let error = instance.call(name, args).unwrap_err();
+        assert_eq!(error.trap().map(|t| t.code), Some(TrapCode::MemoryOutOfBounds), "{error}");
+    };
+    assert_eq!(instance.call("load", &[I32(4)]).unwrap(), [I32(i32::from(b'd'))]);
+    trap("load", &[I32(5)]);
+    trap("store", &[I32(2), I32(0)]);
+    trap("store", &[I32(-1), I32(0)]);
+    assert_eq!(instance.memory().unwrap().len_bytes, 5);
+    assert!(instance.native_ptr(1, 5).is_err());
+    assert_eq!(instance.call("grow", &[I32(4095)]).unwrap(), [I32(-1)], "beyond the maximum");
+    assert_eq!(instance.call("grow", &[I32(4094)]).unwrap(), [I32(5)]);
+    instance.call("store", &[I32(4095), I32(0)]).unwrap();
+    trap("store", &[I32(4096), I32(0)]);
+}

@@ -96,6 +96,7 @@ sets! {
     exceptions: "exceptions", proposal(Proposal::ExceptionHandling);
     function_references: "function-references", proposal(Proposal::FunctionReferences);
     gc: "gc", proposal(Proposal::GC);
+    custom_page_sizes: "custom-page-sizes", proposal(Proposal::CustomPageSizes);
     wide_arithmetic: "wide-arithmetic", proposal(Proposal::WideArithmetic);
     extended_const: "extended-const", proposal(Proposal::ExtendedConst);
 }
