@@ -11,10 +11,11 @@ use crate::memory::Memory;
 use crate::module::Module;
 use crate::table::Table;
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::Arc;
-use wasmbridge_artifact::module::{ExternIndex, ImportKind};
+use wasmbridge_artifact::module::{ExternIndex, ImportKind, Module as Metadata};
 use wasmbridge_artifact::vmctx::VmFuncRef;
-use wasmbridge_artifact::{MemoryType, TableType};
+use wasmbridge_artifact::{MemoryType, TableType, ValType};
 use wasmbridge_trampolines::{Signature, TypeNames};
 
 /// Names that modules may import: C functions, and what instances export.
@@ -204,14 +205,26 @@ impl Linker {
                 let their_type = theirs.functions[function as usize] as usize;
                 match module.type_ids()[ty as usize] == instance.module().type_ids()[their_type] {
                     true => Ok(Resolved::Function(instance.funcref(function).expect("exported functions escape"))),
-                    false => Err(format!("the module imports `{expected}`, the export is `{found}`")),
+                    false => Err(format!(
+                        "the module imports {}, the export is {}",
+                        shown(expected, expected.type_indices(), metadata),
+                        shown(found, found.type_indices(), theirs)
+                    )),
                 }
             }
             (ImportKind::Table(expected), ExternIndex::Table(index)) => {
                 let table = instance.table(index);
                 match table_fits(&module.shared_table(expected), &table.ty()) {
                     true => Ok(Resolved::Table(table)),
-                    false => Err(format!("the module imports `{expected}`, the export is `{}`", table.ty())),
+                    false => {
+                        // The table's own type has the engine's numbers, which say nothing to anyone.
+                        let found = TableType { element: theirs.tables[index as usize].element, ..table.ty() };
+                        Err(format!(
+                            "the module imports {}, the export is {}",
+                            shown(expected, ValType::Ref(expected.element).type_index(), metadata),
+                            shown(found, ValType::Ref(found.element).type_index(), theirs)
+                        ))
+                    }
                 }
             }
             (ImportKind::Memory(expected), ExternIndex::Memory(index)) => {
@@ -235,12 +248,25 @@ impl Linker {
                 let fits = if expected.mutable { ours == found_type } else { found_type.is_subtype_of(ours) };
                 match fits && expected.mutable == found.mutable {
                     true => Ok(Resolved::Global(instance.global_ptr(index))),
-                    false => Err(format!("the module imports `{expected}`, the export is `{found}`")),
+                    false => Err(format!(
+                        "the module imports {}, the export is {}",
+                        shown(expected, expected.content.type_index(), metadata),
+                        shown(found, found.content.type_index(), theirs)
+                    )),
                 }
             }
             _ => Err("the export is of another kind".to_owned()),
         }
     }
+}
+
+/// A type as a message has it, with what the type indices in it stand for in its module.
+fn shown(ty: impl Display, indices: impl IntoIterator<Item = u32>, module: &Metadata) -> String {
+    let mut text = format!("`{ty}`");
+    for index in indices {
+        text += &format!(" (type {index}: `{}`)", module.types[index as usize]);
+    }
+    text
 }
 
 /// Whether limits are inside those that are asked for (specification, 3.4.8: matching).

@@ -274,7 +274,11 @@ fn typed_references_link_by_structure() {
         (r#"(import "m" "constant" (global (ref extern)))"#, "imports `global (ref extern)`"),
         (r#"(import "m" "constant" (global (mut (ref func))))"#, "imports `global mut (ref func)`"),
         (r#"(import "m" "variable" (global (mut funcref)))"#, "imports `global mut funcref`"),
-        (r#"(type (func)) (import "m" "constant" (global (ref 0)))"#, "imports `global (ref 0)`"),
+        (r#"(type (func)) (import "m" "constant" (global (ref 0)))"#, "imports `global (ref 0)` (type 0: `() -> ()`)"),
+        (
+            r#"(type (func)) (import "m" "table" (table 1 (ref 0)))"#,
+            "the export is `table 2.. (ref 0)` (type 0: `(i32, i32) -> i32`)",
+        ),
     ] {
         let error = linker.instantiate(&module(&engine, &format!("(module {wrong})"))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Link, "{wrong}");
