@@ -11,11 +11,15 @@ const SEEDS: &[&str] = &[
     "const char *name(unsigned long long int x, double m[static 3][4], _Bool b) [str, nonnull];",
     "void (*signal(int sig, void (*func)(int)))(int)",
     "extern __attribute__((nonnull(1))) void *f(struct s *p[in: (n + 1) * 8 - *m], long n, int *m /* c */) // d",
+    "struct p { int x : 3, : 0; long y[2]; union { float f; char c; }; } f(struct p a, struct p *b[out], enum e { A, B = 2 } c)",
     "int (*)(short, unsigned char, float, int64_t [], void (*[scope: until g])(void))",
 ];
 
 /// Words and characters that mean something.
 const PIECES: &[&str] = &[
+    "{",
+    "}",
+    "struct {",
     "(",
     ")",
     "[",

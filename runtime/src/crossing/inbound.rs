@@ -38,6 +38,8 @@ unsafe fn argument(
     match &signature.params[index].crossing {
         Crossing::Scalar(scalar) => scalar_in(*scalar, value),
         Crossing::User => user_in(value),
+        // SAFETY: the shape gives the address of the argument's bytes.
+        Crossing::Struct(record) => unsafe { super::structs::argument_in(instance, record, value) },
         _ if value == 0 => Ok(0),
         Crossing::Pointer { .. } => pointer_in(instance, value),
         Crossing::Handle { type_name } => lend(instance, value, type_name),
@@ -127,7 +129,7 @@ fn array(pointer: u64, count: u64) -> Result<*const u64, Refused> {
 }
 
 /// A number: it must fit the guest's type.
-fn scalar_in(scalar: Scalar, value: u64) -> Result<u64, Refused> {
+pub(crate) fn scalar_in(scalar: Scalar, value: u64) -> Result<u64, Refused> {
     let Scalar::Int(int) = scalar else { return Ok(value) };
     if int.narrows() {
         let fits = if int.signed { value as i64 == i64::from(value as i32) } else { value >> 32 == 0 };
@@ -173,6 +175,29 @@ pub(crate) fn pointer_in(instance: &InstanceData, pointer: u64) -> Result<u64, R
     })
 }
 
+/// A member of a struct, not 0, that is a pointer in C. A handle is the app's to `keep`, or ends with the innermost scope.
+///
+/// # Safety
+/// It is what the prototype says.
+pub(crate) unsafe fn function_or_pointer_in(
+    instance: &InstanceData,
+    crossing: &Crossing,
+    native: u64,
+    keep: bool,
+) -> Result<u64, Refused> {
+    match crossing {
+        Crossing::Handle { type_name } if keep => {
+            let inserted = instance.scopes.handles.borrow_mut().insert(native as usize, type_name);
+            inserted.map(|(handle, _)| u64::from(handle))
+        }
+        Crossing::Handle { type_name } => lend(instance, native, type_name),
+        // SAFETY: the caller's promise.
+        Crossing::Str => unsafe { string_in(instance, native) },
+        Crossing::Function { signature, scope } => instance.function_in(signature, scope, native),
+        _ => pointer_in(instance, native),
+    }
+}
+
 /// A handle that ends with the innermost scope, unless the object had one before.
 fn lend(instance: &InstanceData, object: u64, type_name: &str) -> Result<u64, Refused> {
     let (handle, new) = instance.scopes.handles.borrow_mut().insert(object as usize, type_name)?;
@@ -210,6 +235,11 @@ pub(crate) fn leave(instance: &InstanceData, info: &CallbackInfo, slot: &mut u64
     *slot = match &result.crossing {
         Crossing::Scalar(scalar) => super::outbound::scalar_out(*scalar, guest),
         Crossing::User => guest & 0xffff_ffff,
+        Crossing::Struct(record) => {
+            // SAFETY: the shape gives the address of the result's cells.
+            let converted = unsafe { super::structs::result_out(instance, record, guest) };
+            converted.map_err(|why| format!("{}: {why}", name()))?
+        }
         _ if guest == 0 => 0,
         crossing => {
             super::outbound::pointer_like(instance, crossing, guest).map_err(|why| format!("{}: {why}", name()))?

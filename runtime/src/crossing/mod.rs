@@ -11,6 +11,7 @@ pub(crate) mod inbound;
 pub(crate) mod outbound;
 pub(crate) mod scope;
 pub(crate) mod scratch;
+pub(crate) mod structs;
 
 use wasmbridge_trampolines::{Expr, Operand, Scalar, Signature};
 

@@ -37,6 +37,9 @@ pub(crate) fn enter(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64]
                     _ => in_memory(instance, value, len).map_err(|why| format!("{}: {why}", name(index)))?,
                 }
             }
+            // SAFETY: the shape gives the address of the argument's cells.
+            Crossing::Struct(record) => unsafe { super::structs::argument_out(instance, record, value) }
+                .map_err(|why| format!("{}: {why}", name(index)))?,
             _ if value == 0 => 0,
             Crossing::Function { signature: callback, .. } => {
                 instance.function_pointer(callback, info, index, value as u32)?
@@ -121,7 +124,9 @@ pub(crate) fn pointer_like(instance: &InstanceData, crossing: &Crossing, guest: 
         Crossing::Function { signature, .. } => instance.function_out(signature, guest as u32),
         // As a result: its length is not known to this side, so it is checked like any pointer.
         Crossing::Extent { .. } => in_memory(instance, guest, 1),
-        Crossing::Scalar(_) | Crossing::User => unreachable!("the callers convert numbers"),
+        Crossing::Scalar(_) | Crossing::User | Crossing::Struct(_) => {
+            unreachable!("the callers convert numbers and structs")
+        }
     }
 }
 
@@ -142,6 +147,8 @@ pub(crate) unsafe fn leave(instance: &InstanceData, info: &ThunkInfo, slot: &mut
         Crossing::Scalar(scalar) if scalar.wasm_type() == wasmbridge_artifact::ValType::I32 => Ok(native & 0xffff_ffff),
         Crossing::Scalar(_) => Ok(native),
         Crossing::User => user_in(native),
+        // SAFETY: the shape gives the address of the result's cells.
+        Crossing::Struct(record) => unsafe { super::structs::result_in(instance, record, native) },
         _ if native == 0 => {
             if result.nonnull {
                 Err("it is NULL, the prototype says [nonnull]".to_owned())

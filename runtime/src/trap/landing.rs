@@ -5,6 +5,7 @@
 
 use super::Capture;
 use crate::callback;
+use crate::crossing::{inbound, structs};
 use crate::instance::InstanceData;
 
 /// The integer and the float result register: whichever the C caller's prototype says, it finds the default value in it.
@@ -18,11 +19,30 @@ pub(crate) struct Answer {
     float: f64,
 }
 
-/// Records the trap in the instance and answers the C caller.
+/// Records the trap in the instance and answers the C caller: as [`answer`] says, and with 0 in `rdx` and `xmm1`, where the second half of
+/// a struct may be returned. Callers that expect none find nothing of use there after any call.
 ///
 /// # Safety
 /// Only the signal handler sends a thread here, with the capture that it has just filled.
+#[unsafe(naked)]
 pub(crate) unsafe extern "C" fn land(capture: *mut Capture) -> Answer {
+    std::arch::naked_asm!(
+        // The stack pointer is a multiple of 16 before each call (System V psABI, 3.2.2).
+        "sub rsp, 8",
+        "call {answer}",
+        "add rsp, 8",
+        "xor edx, edx",
+        "xorps xmm1, xmm1",
+        "ret",
+        answer = sym answer,
+    )
+}
+
+/// Records the trap, and gives the default value.
+///
+/// # Safety
+/// As for [`land`].
+unsafe extern "C" fn answer(capture: *mut Capture) -> Answer {
     // SAFETY: filled by the signal handler on this thread; the instance is live, since its code was running.
     let capture = unsafe { &*capture };
     // SAFETY: as above.
@@ -32,7 +52,13 @@ pub(crate) unsafe extern "C" fn land(capture: *mut Capture) -> Answer {
     match unsafe { capture.record.as_ref() } {
         Some(record) => {
             callback::count_refused(record);
-            Answer { int: record.default_int, float: f64::from_bits(record.default_float) }
+            // SAFETY: see above.
+            let info = unsafe { inbound::info(record) };
+            let structure = structs::trapped_result(&info.signature, capture.frame_pointer);
+            match structure {
+                Some(int) => Answer { int, float: 0.0 },
+                None => Answer { int: record.default_int, float: f64::from_bits(record.default_float) },
+            }
         }
         // The host's own call: it looks at the instance, not at the result.
         None => Answer { int: 0, float: 0.0 },

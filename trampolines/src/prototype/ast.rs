@@ -22,10 +22,11 @@ pub(crate) enum Type {
     Scalar(Scalar),
     /// An arithmetic type that cannot cross yet, by its C name.
     Wide(&'static str),
-    /// `struct tag` or `union tag`
+    /// `struct tag` or `union tag`, with its members if they are known; the tag may be missing then
     Record {
         keyword: &'static str,
-        tag: String,
+        tag: Option<String>,
+        members: Option<Arc<[Member]>>,
     },
     /// a typedef name that nobody defined
     Unknown(String),
@@ -50,6 +51,14 @@ pub(crate) struct Function {
     pub(crate) result: Type,
     /// annotations of the result
     pub(crate) annotations: Vec<Annotation>,
+}
+
+/// A member of a struct or union.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) declaration: Declaration,
+    /// of a bit-field, how many bits
+    pub(crate) bits: Option<Expr>,
 }
 
 /// An annotation.

@@ -85,7 +85,7 @@ impl<'a> Lexer<'a> {
                 self.at += len + 2;
                 Token::Quoted
             }
-            Some(c) if "()[]*,;:+-".contains(c) => {
+            Some(c) if "()[]{}*,;:+-=<>|&~".contains(c) => {
                 self.at += 1;
                 Token::Punct(c)
             }

@@ -1,6 +1,6 @@
 //! Prototypes as text: C declarations of functions, with annotations in square brackets. `docs/prototypes.md` is their manual.
 //!
-//! `lexer` makes tokens, `parser` with `specifiers` and `annotations` makes the tree in `ast` from them; whether that tree can cross,
+//! `lexer` makes tokens, `parser` with `specifiers`, `members` and `annotations` makes the tree in `ast` from them; whether that tree can cross,
 //! and how, is decided in [`signature`](crate::signature). No text makes any of them panic: nesting is limited, and everything else is an
 //! error with its place.
 
@@ -8,6 +8,7 @@ mod annotations;
 pub(crate) mod ast;
 mod error;
 mod lexer;
+mod members;
 mod names;
 mod parser;
 mod specifiers;

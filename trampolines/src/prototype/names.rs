@@ -23,6 +23,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default)]
 pub struct TypeNames {
     defined: HashMap<String, Arc<Type>>,
+    tags: HashMap<String, Arc<Type>>,
 }
 
 impl TypeNames {
@@ -31,8 +32,9 @@ impl TypeNames {
         TypeNames::default()
     }
 
-    /// Makes `name` a name for the C type that `text` spells, such as `unsigned long long` or `int (*)(void *, int)`. The text may
-    /// use names defined before. A name that is defined again means the new type from then on.
+    /// Makes `name` a name for the C type that `text` spells, such as `unsigned long long`, `struct { int x, y; }` or
+    /// `int (*)(void *, int)`; the text may also be the header's, `typedef struct point { int x, y; } point;`. It may use names and tags
+    /// defined before. A name or tag that is defined again means the new type from then on.
     ///
     /// # Errors
     /// [`PrototypeError`] if the text is not a C type or `name` is not an identifier.
@@ -41,8 +43,12 @@ impl TypeNames {
             let problem = Problem::Syntax { found: format!("`{name}`"), expected: "a name for a type".to_owned() };
             return Err(PrototypeError::new(name, 0, problem));
         }
-        let ty = Parser::new(text, self)?.type_name()?;
+        let (mut ty, tags) = Parser::new(text, self)?.type_name(name)?;
         lower::check(text, &ty)?;
+        if let Type::Record { tag: tag @ None, .. } = &mut ty {
+            *tag = Some(name.to_owned());
+        }
+        self.tags.extend(tags.into_iter().map(|(tag, ty)| (tag, Arc::new(ty))));
         self.defined.insert(name.to_owned(), Arc::new(ty));
         Ok(())
     }
@@ -51,6 +57,11 @@ impl TypeNames {
     pub(super) fn get(&self, name: &str) -> Option<Type> {
         let defined = || self.defined.get(name).map(|ty| Type::Typedef(ty.clone()));
         defined().or_else(|| known(name).map(Type::Scalar))
+    }
+
+    /// The struct or union of a tag.
+    pub(super) fn tag(&self, tag: &str) -> Option<Type> {
+        self.tags.get(tag).map(|ty| Type::Typedef(ty.clone()))
     }
 }
 

@@ -8,6 +8,7 @@ use super::error::{Problem, PrototypeError};
 use super::lexer::{Located, Token, tokens};
 use super::names::TypeNames;
 use super::specifiers;
+use std::collections::HashMap;
 
 /// How deep parentheses may be nested, and how many pointers, arrays and functions a declarator may be made of: C compilers need to
 /// support 12 (C11, 5.2.4.1); unlimited, a prototype could use up the stack.
@@ -22,6 +23,10 @@ pub(super) struct Parser<'a> {
     tokens: Vec<Located<'a>>,
     position: usize,
     depth: u32,
+    /// structs and unions that this text defines, by their tags
+    pub(super) tags: HashMap<String, Type>,
+    /// where the last compiler's attribute stood
+    pub(super) attribute: Option<usize>,
 }
 
 /// A step from a name to the specifiers' type.
@@ -40,7 +45,8 @@ struct Declarator {
 
 impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a str, names: &'a TypeNames) -> Result<Parser<'a>, PrototypeError> {
-        Ok(Parser { names, text, tokens: tokens(text)?, position: 0, depth: 0 })
+        let tokens = tokens(text)?;
+        Ok(Parser { names, text, tokens, position: 0, depth: 0, tags: HashMap::new(), attribute: None })
     }
 
     /// A whole prototype.
@@ -51,18 +57,21 @@ impl<'a> Parser<'a> {
         self.end(declaration)
     }
 
-    /// A whole type, without a name.
-    pub(super) fn type_name(mut self) -> Result<Type, PrototypeError> {
+    /// A whole type, without a name or, as in a header, `typedef ... name;` with just this one. Also the tags that it defines.
+    pub(super) fn type_name(mut self, named: &str) -> Result<(Type, HashMap<String, Type>), PrototypeError> {
+        let named = (self.token() == Token::Word("typedef")).then_some(named);
         let declaration = self.declaration()?;
-        if let Some(name) = &declaration.name {
+        if let Some(name) = declaration.name.as_deref().filter(|&name| Some(name) != named) {
             let message = format!("a type has no name of its own; leave `{name}` out");
             return Err(self.error_at(declaration.at, Problem::Meaning(message)));
         }
+        while self.accept(';') {}
         if let Some(annotation) = declaration.annotations.first() {
             let message = "annotations belong to parameters and results, not to a type".to_owned();
             return Err(self.error_at(annotation.at, Problem::Meaning(message)));
         }
-        Ok(self.end(declaration)?.ty)
+        let ty = self.end(declaration)?.ty;
+        Ok((ty, self.tags))
     }
 
     fn end(&self, declaration: Declaration) -> Result<Declaration, PrototypeError> {
@@ -75,7 +84,12 @@ impl<'a> Parser<'a> {
     /// Specifiers and a declarator, which may lack a name.
     fn declaration(&mut self) -> Result<Declaration, PrototypeError> {
         let at = self.at();
-        let mut ty = self.specifiers()?;
+        let ty = self.specifiers()?;
+        self.declared(at, ty)
+    }
+
+    /// The declarator behind specifiers that begin at a place.
+    pub(super) fn declared(&mut self, at: usize, mut ty: Type) -> Result<Declaration, PrototypeError> {
         let declarator = self.declarator()?;
         for derivation in declarator.derivations.into_iter().rev() {
             ty = match derivation {

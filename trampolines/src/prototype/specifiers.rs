@@ -172,29 +172,11 @@ impl Parser<'_> {
         }
     }
 
-    /// `struct tag`, `union tag`, `enum tag`.
-    fn tagged(&mut self) -> Result<Type, PrototypeError> {
-        let keyword = match self.token() {
-            Token::Word("struct") => "struct",
-            Token::Word("union") => "union",
-            _ => "enum",
-        };
-        self.advance();
-        self.ignored()?;
-        let Token::Word(tag) = self.token() else {
-            return Err(self.expected(&format!("the name of the {keyword}")));
-        };
-        self.advance();
-        Ok(match keyword {
-            "enum" => Type::Scalar(Scalar::INT),
-            _ => Type::Record { keyword, tag: tag.to_owned() },
-        })
-    }
-
     /// Skips words that do not matter, and compilers' attributes with all that is in them.
     pub(super) fn ignored(&mut self) -> Result<(), PrototypeError> {
         while let Token::Word(word) = self.token() {
             if is_attribute(word) {
+                self.attribute = Some(self.at());
                 self.advance();
                 self.balanced()?;
             } else if is_ignored(word) {

@@ -17,11 +17,12 @@
 //! Signatures that allow it get a fast entry in front of this ([`arch`](super::arch)); this is then what runs when something is out of the
 //! ordinary.
 
-use super::ShapeKind;
-use super::emit::{Emit, native_signature, wasm_signature};
+use super::emit::{Emit, wasm_signature};
+use super::structs::{self, StructResult};
+use super::{ShapeKind, native};
 use crate::signature::{Crossing, Signature};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, InstBuilder, StackSlot, Value, types};
+use cranelift_codegen::ir::{Block, InstBuilder, StackSlot, Type, Value, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::FunctionBuilder;
 use wasmbridge_artifact::Builtin;
@@ -30,15 +31,16 @@ use wasmbridge_artifact::vmctx::{callback, head};
 /// Builds the callback of a signature; through slots if the signature needs them, or if `slots` says so.
 pub(super) fn build(builder: FunctionBuilder<'_>, signature: &Signature, slots: bool, config: TargetFrontendConfig) {
     let through_slots = slots || signature.needs_slots(ShapeKind::Callback);
-    let (mut emit, params) = Emit::start(builder, native_signature(signature), config);
-    let slots = emit.cells(params.len().max(1));
-    let mut callback = Callback { emit, signature, slots, default: None };
-    for (i, &param) in params.iter().enumerate() {
-        callback.emit.store_cell(param, slots, i);
-    }
+    let (mut emit, params) = Emit::start(builder, native::called(signature), config);
+    let slots = emit.cells(signature.params.len().max(1));
+    let types = structs::store_arguments(&mut emit, signature, &params, slots);
+    let struct_result = StructResult::new(&mut emit, signature);
+    let mut callback = Callback { emit, signature, slots, types, struct_result, default: None };
+    callback.store_room(&params);
     callback.admit();
     if through_slots {
         callback.enter();
+        callback.ask_for_room();
         let result = callback.call();
         callback.leave(result);
     } else {
@@ -50,11 +52,15 @@ pub(super) fn build(builder: FunctionBuilder<'_>, signature: &Signature, slots: 
     callback.emit.finish(config);
 }
 
-struct Callback<'a> {
-    emit: Emit<'a>,
+pub(super) struct Callback<'a> {
+    pub(super) emit: Emit<'a>,
     signature: &'a Signature,
     /// the arguments
     slots: StackSlot,
+    /// of each argument, the type in which it lies in its cell
+    types: Vec<Type>,
+    /// the result's cells, if it is a struct
+    pub(super) struct_result: Option<StructResult>,
     /// where the default value is returned, if anything goes there
     default: Option<Block>,
 }
@@ -104,8 +110,7 @@ impl Callback<'_> {
 
     /// A native argument.
     fn load_argument(&mut self, index: usize) -> Value {
-        let ty = self.emit.builder.func.signature.params[index].value_type;
-        self.emit.load_cell(ty, self.slots, index)
+        self.emit.load_cell(self.types[index], self.slots, index)
     }
 
     /// Answers with the default value if an integer does not fit.
@@ -181,7 +186,9 @@ impl Callback<'_> {
         let record = self.emit.record();
         let mut values = vec![self.emit.load_pointer(record, callback::CALLEE_VMCTX)];
         let code = self.emit.load_pointer(record, callback::CODE);
-        for (i, param) in signature.params[1..].iter().enumerate() {
+        values.extend(self.guest_room());
+        let first = values.len();
+        for (i, param) in signature.params[first..].iter().enumerate() {
             values.push(self.emit.load_cell(param.value_type, self.slots, i));
         }
         self.emit.call(signature, code, &values)
@@ -220,7 +227,9 @@ impl Callback<'_> {
 
     /// Has the builtin convert the result, and returns it.
     fn leave(&mut self, wasm: Option<Value>) {
-        if let Some((result, wasm)) = self.signature.result.as_ref().zip(wasm) {
+        if let Some(cell) = self.struct_result_cell(wasm) {
+            self.emit.store_cell(cell, self.slots, 0);
+        } else if let Some((result, wasm)) = self.signature.result.as_ref().zip(wasm) {
             let cell = match result.crossing {
                 Crossing::Scalar(scalar) => {
                     let native = self.emit.number_into_native(scalar, wasm);
@@ -231,18 +240,24 @@ impl Callback<'_> {
             self.emit.store_cell(cell, self.slots, 0);
         }
         self.through_slots(Builtin::CallbackLeave);
+        if self.return_struct() {
+            return;
+        }
         let native = self.emit.result_type().map(|ty| self.emit.load_cell(ty, self.slots, 0));
         self.emit.ins().return_(native.as_slice());
     }
 
     /// The block that returns the default value. Nothing is handed to it: it takes the record's address itself.
-    fn default_block(&mut self) -> Block {
+    pub(super) fn default_block(&mut self) -> Block {
         *self.default.get_or_insert_with(|| self.emit.cold_block())
     }
 
     fn answer_default(&mut self) {
         let default = self.default_block();
         self.emit.switch_to(default);
+        if self.return_zero_struct() {
+            return;
+        }
         let record = self.emit.record();
         let value = self.emit.result_type().map(|ty| {
             let offset = if ty.is_float() { callback::DEFAULT_FLOAT } else { callback::DEFAULT_INT };

@@ -6,7 +6,6 @@
 //! *hot* code would save and restore those. So before such a call everything is stored in cells of a stack slot, after it loaded again, and
 //! handed to the block where the paths join.
 
-use crate::abi::sysv::{self, Class, Piece};
 use crate::signature::Signature;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -99,8 +98,24 @@ impl<'a> Emit<'a> {
     }
 
     pub(super) fn cells_address(&mut self, slot: StackSlot) -> Value {
+        self.cell_address(slot, 0)
+    }
+
+    pub(super) fn cell_address(&mut self, slot: StackSlot, cell: usize) -> Value {
         let pointer = self.pointer;
-        self.ins().stack_addr(pointer, slot, 0)
+        self.ins().stack_addr(pointer, slot, cell as i32 * CELL as i32)
+    }
+
+    /// A wasm value as it lies in a cell: zero-extended, floats by their bits.
+    pub(super) fn wasm_into_cell(&mut self, wasm: Value) -> Value {
+        match self.builder.func.dfg.value_type(wasm) {
+            types::I32 => self.ins().uextend(types::I64, wasm),
+            types::F32 => {
+                let bits = self.ins().bitcast(types::I32, MemFlagsData::new(), wasm);
+                self.ins().uextend(types::I64, bits)
+            }
+            _ => wasm,
+        }
     }
 
     /// Calls a builtin through the table of the vmctx.
@@ -120,9 +135,14 @@ impl<'a> Emit<'a> {
     }
 
     pub(super) fn call(&mut self, signature: ir::Signature, function: Value, args: &[Value]) -> Option<Value> {
+        self.call_for_all(signature, function, args).first().copied()
+    }
+
+    /// Calls a function, for all of its results.
+    pub(super) fn call_for_all(&mut self, signature: ir::Signature, function: Value, args: &[Value]) -> Vec<Value> {
         let signature = self.builder.import_signature(signature);
         let call = self.ins().call_indirect(signature, function, args);
-        self.builder.inst_results(call).first().copied()
+        self.builder.inst_results(call).to_vec()
     }
 
     /// Stores values where they survive a call.
@@ -257,25 +277,6 @@ pub(super) struct Spilled {
 
 fn block_args(values: &[Value]) -> Vec<BlockArg> {
     values.iter().copied().map(BlockArg::Value).collect()
-}
-
-/// The function in the C convention. Integers of up to four bytes are passed as 32 bits, so that what is beyond them is never believed and
-/// always filled by us.
-pub(super) fn native_signature(signature: &Signature) -> ir::Signature {
-    let call = sysv::classify(signature);
-    let mut native = ir::Signature::new(CallConv::SystemV);
-    native.params.extend(call.params.iter().map(|&piece| AbiParam::new(native_type(piece))));
-    native.returns.extend(call.result.iter().map(|&piece| AbiParam::new(native_type(piece))));
-    native
-}
-
-fn native_type(piece: Piece) -> Type {
-    match (piece.class, piece.bytes) {
-        (Class::Integer, 8) => types::I64,
-        (Class::Integer, _) => types::I32,
-        (Class::Sse, 4) => types::F32,
-        (Class::Sse, _) => types::F64,
-    }
 }
 
 /// The function in the convention of wasm functions: the vmctx or the record of a thunk comes first.

@@ -19,6 +19,19 @@
 //! normalised; builtins may read them, as counts, and need not touch them. Neither need they touch a `[user]` value. Everything else lies
 //! there as it came (from wasm, zero-extended), and must be replaced by what the other side gets.
 //!
+//! # Structs by value
+//!
+//! The cell of a struct argument holds the address of *cells of its own* in the frame: for a callback its native bytes, to be replaced by the wasm
+//! value; for a thunk one with the wasm value, and behind it room for the native bytes. In place of a result that is a struct, slot 0 holds the address
+//! of these:
+//!
+//! | cell | callback | thunk |
+//! |---|---|---|
+//! | 0 | where the native bytes go: the C caller's room, or cells 2 and 3 | where the native bytes are: cells 2 and on |
+//! | 1 | the wasm value, or the guest address of room for it | the guest address of room for it; or the wasm value goes here |
+//!
+//! For a callback, that room is asked for after `callback_enter`, by [`CallbackResult`] with the address of these cells, while cell 1 is 0.
+//!
 //! [`CallbackPointer`]: wasmbridge_artifact::Builtin::CallbackPointer
 //! [`CallbackResult`]: wasmbridge_artifact::Builtin::CallbackResult
 //! [`ThunkPointer`]: wasmbridge_artifact::Builtin::ThunkPointer
@@ -30,7 +43,9 @@ mod arch;
 mod callback;
 mod compiler;
 mod emit;
+mod native;
 mod scalar;
+mod structs;
 mod thunk;
 mod unwind;
 

@@ -14,8 +14,9 @@
 //! The check for a failed callback comes before the result is looked at: what a C library returns after it got a default answer means
 //! nothing. What `thunk_enter` has made visible is then ended by whoever takes the trap.
 
-use super::ShapeKind;
-use super::emit::{Emit, native_signature, trap_code, wasm_signature};
+use super::emit::{Emit, trap_code, wasm_signature};
+use super::structs::StructResult;
+use super::{ShapeKind, native};
 use crate::signature::{Crossing, Scalar, Signature};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, Type, Value, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
@@ -33,16 +34,18 @@ pub(super) fn build(builder: FunctionBuilder<'_>, signature: &Signature, config:
     let (mut emit, mut params) = Emit::start(builder, wasm, config);
     let record = params.remove(0);
     let vmctx = emit.load_pointer(record, thunk::VMCTX);
-    let mut thunk = Thunk { emit, signature, at: Here { record, vmctx } };
+    let struct_result = StructResult::new(&mut emit, signature);
+    let mut thunk = Thunk { emit, signature, at: Here { record, vmctx }, struct_args: Vec::new(), struct_result };
+    thunk.store_room(&mut params);
     if signature.needs_slots(ShapeKind::Thunk) {
         let slots = thunk.emit.cells(params.len().max(1));
-        thunk.enter(&mut params, slots);
+        let params = thunk.enter(&params, slots);
         let result = thunk.call(&params);
-        thunk.leave(result, slots);
+        thunk.leave(&result, slots);
     } else {
         thunk.convert_arguments(&mut params);
         let result = thunk.call(&params);
-        thunk.convert_result(result);
+        thunk.convert_result(result.first().copied());
     }
     thunk.emit.finish(config);
 }
@@ -54,10 +57,14 @@ struct Here {
     vmctx: Value,
 }
 
-struct Thunk<'a> {
-    emit: Emit<'a>,
-    signature: &'a Signature,
+pub(super) struct Thunk<'a> {
+    pub(super) emit: Emit<'a>,
+    pub(super) signature: &'a Signature,
     at: Here,
+    /// the cells of each argument that is a struct, by its number
+    pub(super) struct_args: Vec<(usize, StackSlot)>,
+    /// the result's cells, if it is a struct
+    pub(super) struct_result: Option<StructResult>,
 }
 
 impl Thunk<'_> {
@@ -79,7 +86,7 @@ impl Thunk<'_> {
             self.convert(&mut value, 0, i);
             self.emit.store_cell(value[0], slots, i);
         }
-        self.load_natives(values, slots);
+        *values = self.load_natives(slots);
     }
 
     /// Converts the value at a place among those that are kept in registers: argument number `index`.
@@ -97,12 +104,6 @@ impl Thunk<'_> {
             }
             _ => unreachable!("a signature with such a parameter needs slots"),
         }
-    }
-
-    /// Loads the native arguments from cells.
-    fn load_natives(&mut self, values: &mut Vec<Value>, slots: StackSlot) {
-        let params = native_signature(self.signature).params;
-        *values = params.iter().enumerate().map(|(i, param)| self.emit.load_cell(param.value_type, slots, i)).collect();
     }
 
     /// Converts a pointer: what it points to must lie inside the memory.
@@ -151,15 +152,18 @@ impl Thunk<'_> {
         native
     }
 
-    /// Converts arguments by the builtin.
-    fn enter(&mut self, values: &mut Vec<Value>, slots: StackSlot) {
+    /// Converts arguments by the builtin; what to pass to the C function.
+    fn enter(&mut self, values: &[Value], slots: StackSlot) -> Vec<Value> {
         for (i, param) in self.signature.params.iter().enumerate() {
             let cell = match param.crossing {
                 Crossing::Scalar(scalar) => {
                     let native = self.emit.number_into_native(scalar, values[i]);
                     self.emit.number_into_cell(scalar, native)
                 }
-                _ => self.emit.ins().uextend(types::I64, values[i]),
+                _ => match self.store_struct(i, values[i]) {
+                    Some(cells) => cells,
+                    None => self.emit.ins().uextend(types::I64, values[i]),
+                },
             };
             self.emit.store_cell(cell, slots, i);
         }
@@ -168,7 +172,7 @@ impl Thunk<'_> {
         self.through_slots(Builtin::ThunkEnter, slots);
         let record = self.emit.reload(&spilled)[0];
         self.at = Here { record, vmctx: self.emit.load_pointer(record, thunk::VMCTX) };
-        self.load_natives(values, slots);
+        self.load_natives(slots)
     }
 
     /// Calls a builtin that converts slots; traps if it refuses.
@@ -179,7 +183,7 @@ impl Thunk<'_> {
     }
 
     /// Calls the C function, with a crossing frame as [`CrossingFrame`](wasmbridge_artifact::vmctx::CrossingFrame) says.
-    fn call(&mut self, values: &[Value]) -> Option<Value> {
+    fn call(&mut self, values: &[Value]) -> Vec<Value> {
         let emit = &mut self.emit;
         let Here { record, vmctx } = self.at;
         let pointer = emit.pointer;
@@ -200,7 +204,7 @@ impl Thunk<'_> {
 
         let spilled = emit.spill(&[frame]);
         let function = emit.load_pointer(record, thunk::FUNCTION);
-        let result = emit.call(native_signature(self.signature), function, values);
+        let result = emit.call_for_all(native::calling(self.signature).0, function, values);
 
         // Not `vmctx.crossings`: crossings that a `longjmp` skipped may still lie below this one.
         let frame = emit.reload(&spilled)[0];
@@ -265,9 +269,11 @@ impl Thunk<'_> {
     }
 
     /// Converts the result by the builtin, and returns it.
-    fn leave(&mut self, native: Option<Value>, slots: StackSlot) {
-        let result = self.signature.result.as_ref().zip(native);
-        if let Some((result, native)) = result {
+    fn leave(&mut self, native: &[Value], slots: StackSlot) {
+        let result = self.signature.result.as_ref().zip(native.first().copied());
+        if let Some(cell) = self.struct_result_cell(native) {
+            self.emit.store_cell(cell, slots, 0);
+        } else if let Some((result, native)) = result {
             let cell = match result.crossing {
                 Crossing::Scalar(scalar) => {
                     let wasm = self.number_result(scalar, native);
@@ -279,6 +285,9 @@ impl Thunk<'_> {
             self.emit.store_cell(cell, slots, 0);
         }
         self.through_slots(Builtin::ThunkLeave, slots);
+        if self.return_struct() {
+            return;
+        }
         let wasm = self.emit.result_type().map(|ty| self.emit.load_cell(ty, slots, 0));
         self.emit.ins().return_(wasm.as_slice());
     }

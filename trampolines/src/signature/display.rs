@@ -1,6 +1,6 @@
 //! The canonical text of a signature: valid C but for the annotations, without names but those that expressions need.
 
-use super::{CType, Crossing, Direction, Expr, Scope, Signature, Value};
+use super::{CType, Crossing, Direction, Expr, Member, MemberType, Record, Scope, Signature, Value};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -61,6 +61,7 @@ impl Value {
             Crossing::Handle { type_name } => opaque(type_name, "*"),
             Crossing::HandleArray { type_name, .. } => opaque(type_name, "**"),
             Crossing::Str => opaque("char", "*"),
+            Crossing::Struct(record) => join(&record.to_string(), declarator),
             Crossing::StrArray { .. } => opaque("char", "**"),
         }
     }
@@ -78,7 +79,7 @@ impl Value {
     fn annotation(&self) -> String {
         let counted = |word: &str, count: &Expr| format!("{word}: {}", Spelled(count, 0));
         let what = match &self.crossing {
-            Crossing::Scalar(_) | Crossing::Pointer { .. } => String::new(),
+            Crossing::Scalar(_) | Crossing::Pointer { .. } | Crossing::Struct(_) => String::new(),
             Crossing::User => "user".to_owned(),
             Crossing::Function { scope, .. } => match scope {
                 Scope::Call => "scope: call".to_owned(),
@@ -114,6 +115,7 @@ impl CType {
             CType::Pointer(pointee) => pointee.pointer(declarator),
             CType::Function(signature) => signature.declare(declarator),
             CType::Array(element, len) => element.declare(format!("{declarator}[{len}]")),
+            CType::Record(record) => join(&record.to_string(), declarator),
         }
     }
 
@@ -122,6 +124,35 @@ impl CType {
         match self {
             CType::Function(_) | CType::Array(..) => self.declare(format!("(*{declarator})")),
             _ => self.declare(format!("*{declarator}")),
+        }
+    }
+}
+
+impl fmt::Display for Record {
+    /// Its definition, without a tag; the members are called `m1`, `m2` and so on.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.union { "union {" } else { "struct {" })?;
+        for (i, member) in self.members.iter().enumerate() {
+            let name = if member.is_padding() { String::new() } else { format!("m{}", i + 1) };
+            write!(f, " {}", member.declare(name))?;
+        }
+        f.write_str(" }")
+    }
+}
+
+impl Member {
+    fn declare(&self, name: String) -> String {
+        let bits = self.bits.map(|bits| format!(" : {}", bits.width)).unwrap_or_default();
+        format!("{}{bits};", self.ty.declare(name))
+    }
+}
+
+impl MemberType {
+    fn declare(&self, declarator: String) -> String {
+        match self {
+            MemberType::Value(value) => value.declare(declarator),
+            MemberType::Record(record) => join(&record.to_string(), declarator),
+            MemberType::Array(element, len) => element.declare(format!("{declarator}[{len}]")),
         }
     }
 }

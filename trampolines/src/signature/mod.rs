@@ -10,16 +10,19 @@ mod ctype;
 mod display;
 mod extent;
 pub(crate) mod lower;
+mod record;
 mod scalar;
 
 pub use ctype::CType;
 pub use extent::{Direction, Expr, Operand};
+pub use record::{BitField, Layout, Leaf, MAX_BY_VALUE, Member, MemberType, Part, Record};
 pub use scalar::{Int, Scalar};
 
 use crate::prototype::{PrototypeError, TypeNames};
 use crate::shape::ShapeKind;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 use wasmbridge_artifact::{FuncType, ValType};
 
 /// A C function's type, with how each value crosses. Comparing ignores its name and the names of its parameters.
@@ -95,6 +98,8 @@ pub enum Crossing {
         /// bytes of an element in the host's C; 1 for `void`
         element_size: u32,
     },
+    /// A struct or union by value: converted member by member, its padding zero. In wasm it is the one scalar in it, or an address.
+    Struct(Arc<Record>),
 }
 
 /// How long a function pointer is kept by who gets it.
@@ -130,10 +135,19 @@ impl Signature {
 
     /// The type that the wasm function has.
     pub fn wasm_type(&self) -> FuncType {
-        FuncType {
-            params: self.params.iter().map(Value::wasm_type).collect(),
-            results: self.result.iter().map(Value::wasm_type).collect(),
+        let mut params: Vec<ValType> = self.params.iter().map(Value::wasm_type).collect();
+        let mut results: Vec<ValType> = self.result.iter().map(Value::wasm_type).collect();
+        if self.returns_by_address() {
+            // The address of where the result is to go comes first.
+            params.splice(0..0, results.drain(..));
         }
+        FuncType { params, results }
+    }
+
+    /// Whether the wasm function gets an address to write its result to: that is how the wasm C ABI returns a struct, unless it has
+    /// but one scalar in it.
+    pub fn returns_by_address(&self) -> bool {
+        matches!(&self.result, Some(Value { crossing: Crossing::Struct(record), .. }) if record.single().is_none())
     }
 
     /// Whether a shape of this kind converts values in an array of slots, by a builtin before the call and one after it,
@@ -165,8 +179,9 @@ impl Crossing {
 impl Value {
     /// The type that carries it in wasm.
     pub fn wasm_type(&self) -> ValType {
-        match self.crossing {
+        match &self.crossing {
             Crossing::Scalar(scalar) => scalar.wasm_type(),
+            Crossing::Struct(record) => record.single().unwrap_or(ValType::I32),
             _ => ValType::I32,
         }
     }
@@ -208,5 +223,7 @@ impl Hash for Value {
     }
 }
 
+#[cfg(test)]
+mod record_tests;
 #[cfg(test)]
 mod tests;

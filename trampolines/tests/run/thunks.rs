@@ -65,7 +65,7 @@ fn of_results_only_their_own_bits_are_believed() {
     assert_eq!(into_wasm("long long f(void)", garbage), garbage);
     assert_eq!(into_wasm("long f(void)", u64::MAX), 0xffff_ffff);
     assert_eq!(into_wasm("size_t f(void)", 0xffff_fffe), 0xffff_fffe);
-    assert_eq!(into_wasm("void *f(void) [user]", garbage), 0x2345_6700);
+    assert_eq!(into_wasm("void *f(void) [user]", 0xa345_6700), 0xa345_6700);
 }
 
 #[test]

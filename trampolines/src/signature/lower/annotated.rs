@@ -99,9 +99,9 @@ impl<'a> Marks<'a> {
                 CType::Pointer(string) if is_char(string) => Crossing::StrArray { count: count(n)? },
                 _ => return Err(wrong("a `char **`")),
             },
-            AnnotationKind::Handle(None) => Crossing::Handle { type_name: pointee.to_string() },
+            AnnotationKind::Handle(None) => Crossing::Handle { type_name: type_name(pointee) },
             AnnotationKind::Handle(Some(n)) => match pointee {
-                CType::Pointer(object) => Crossing::HandleArray { type_name: object.to_string(), count: count(n)? },
+                CType::Pointer(object) => Crossing::HandleArray { type_name: type_name(object), count: count(n)? },
                 _ => return Err(wrong("a pointer to pointers")),
             },
             AnnotationKind::Extent(direction, n) => {
@@ -122,4 +122,12 @@ impl<'a> Marks<'a> {
 
 fn is_char(ty: &CType) -> bool {
     matches!(ty, CType::Scalar(Scalar::Int(Int { native_bytes: 1, .. })))
+}
+
+/// The name of the type of a handle's object. Whether its members are known does not matter.
+fn type_name(ty: &CType) -> String {
+    match ty {
+        CType::Record(record) => record.name.clone().unwrap_or_else(|| ty.to_string()),
+        _ => ty.to_string(),
+    }
 }

@@ -2,6 +2,7 @@
 
 mod annotated;
 mod counts;
+mod records;
 
 use super::{CType, Crossing, Scope, Signature, Value};
 use crate::prototype::ast::{Declaration, Function, Type};
@@ -37,9 +38,11 @@ pub(crate) fn signature(text: &str, declaration: &Declaration) -> Result<Signatu
 
 /// Finds the mistakes in a type that is to be given a name.
 pub(crate) fn check(text: &str, ty: &Type) -> Result<(), PrototypeError> {
-    match function(ty) {
-        Some(function) => Lowering::new(text).function(function, 0, &Place::default()).map(drop),
-        None => Ok(()),
+    let mut lowering = Lowering::new(text);
+    match (function(ty), ty.resolve()) {
+        (Some(function), _) => lowering.function(function, 0, &Place::default()).map(drop),
+        (None, Type::Record { members: Some(_), .. }) => lowering.ctype(ty, 0, &Place::default()).map(drop),
+        _ => Ok(()),
     }
 }
 
@@ -150,7 +153,9 @@ impl Lowering<'_> {
             params.push(self.parameter(param, &function.params, &place)?);
         }
         let result = self.result(function, at, &place.result())?;
-        Ok(Signature { name: None, params, result })
+        let signature = Signature { name: None, params, result };
+        self.check_structs(&signature, at, place)?;
+        Ok(signature)
     }
 
     fn parameter(
@@ -203,7 +208,16 @@ impl Lowering<'_> {
                 Ok(Crossing::Scalar(*scalar))
             }
             Type::Wide(name) => Err(self.unsupported(at, place, *name)),
-            Type::Record { keyword, tag } => Err(self.unsupported(at, place, format!("`{keyword} {tag}` by value"))),
+            Type::Record { keyword, tag, members: None } => {
+                let tag = tag.as_deref().unwrap_or_default();
+                let message = format!("the members of `{keyword} {tag}` are not known; define it to pass it by value");
+                Err(self.meaning(at, place, message))
+            }
+            Type::Record { keyword, tag, members: Some(members) } => {
+                marks.none(self, place, keyword)?;
+                let record = self.record(keyword, tag.as_deref(), members, at, place)?;
+                self.by_value(record, at, place)
+            }
             Type::Unknown(name) => Err(self.unknown(name, at, place)),
             _ => Err(self.meaning(at, place, "`void` is not the type of a value")),
         }
@@ -251,7 +265,10 @@ impl Lowering<'_> {
                 Type::Void => CType::Void,
                 Type::Scalar(scalar) => CType::Scalar(*scalar),
                 Type::Wide(name) => return Err(lowering.unsupported(at, place, format!("a pointer to {name}"))),
-                Type::Record { tag, .. } => CType::Opaque(tag.clone()),
+                Type::Record { keyword, tag, members: Some(members) } => {
+                    CType::Record(lowering.record(keyword, tag.as_deref(), members, at, place)?)
+                }
+                Type::Record { tag, .. } => CType::Opaque(tag.clone().unwrap_or_default()),
                 Type::Unknown(name) => CType::Opaque(name.clone()),
                 Type::Pointer(pointee) => CType::Pointer(Box::new(lowering.ctype(pointee, at, place)?)),
                 Type::Function(function) => CType::Function(Box::new(lowering.function(function, at, place)?)),

@@ -36,8 +36,7 @@
 //! the same registers as the C function but one place further, behind its vmctx; floats stay where they are.
 
 use super::super::super::RecordReloc;
-use crate::abi::sysv::{self, Class};
-use crate::signature::{Crossing, Int, Scalar, Signature};
+use crate::signature::{Crossing, Int, Scalar, Signature, Value};
 use cranelift_assembler_x64::gpr::enc::*;
 use cranelift_assembler_x64::inst::{self, Inst};
 use cranelift_assembler_x64::{
@@ -100,10 +99,9 @@ enum Kind {
 impl Argument {
     /// The arguments in integer registers; `None` if some travel on the stack or are not converted inline.
     fn all(signature: &Signature) -> Option<Vec<Argument>> {
-        let call = sysv::classify(signature);
-        let floats = call.params.iter().filter(|piece| piece.class == Class::Sse).count();
-        let integers = signature.params.iter().zip(&call.params).filter(|(_, piece)| piece.class == Class::Integer);
-        let kinds = integers.map(|(param, _)| match param.crossing {
+        let is_float = |param: &&Value| matches!(param.crossing, Crossing::Scalar(Scalar::Float | Scalar::Double));
+        let floats = signature.params.iter().filter(is_float).count();
+        let kinds = signature.params.iter().filter(|param| !is_float(param)).map(|param| match param.crossing {
             Crossing::Scalar(scalar) => Some(Kind::Number(scalar)),
             Crossing::Pointer { .. } => Some(Kind::Pointer),
             // Zero-extended on its way out; of a native value that has more, nothing is cut off.
