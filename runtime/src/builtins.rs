@@ -181,6 +181,7 @@ unsafe fn refuse(record: *const CallbackRecord, why: String) {
     unsafe {
         instance((*record).owner).refused_at_boundary(why, Some(inbound::info(record).name.clone()));
         callback::count_refused(&*record);
+        callback::returned(record);
     }
 }
 
@@ -217,8 +218,18 @@ unsafe extern "C" fn callback_leave(record: *const CallbackRecord, slots: *mut u
         instance.close_scope(slots as usize);
         left
     };
-    // SAFETY: see above.
-    left.map_err(|why| unsafe { refuse(record, why) }).is_ok().into()
+    match left {
+        Ok(()) => {
+            // SAFETY: see above; on the owner's thread, since its code was running.
+            unsafe { callback::returned(record) };
+            1
+        }
+        Err(why) => {
+            // SAFETY: see above.
+            unsafe { refuse(record, why) };
+            0
+        }
+    }
 }
 
 unsafe extern "C" fn callback_pointer(record: *const CallbackRecord, argument: u32, value: u64) -> u64 {
@@ -289,6 +300,7 @@ unsafe extern "C" fn thunk_leave(record: *const ThunkRecord, slots: *mut u64) ->
         let (instance, info) = thunk(record);
         (instance, outbound::leave(instance, info, &mut *slots))
     };
+    instance.end_calls();
     left.map_err(|why| refuse_thunk(instance, why)).is_ok().into()
 }
 

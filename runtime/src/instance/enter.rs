@@ -66,6 +66,7 @@ impl InstanceData {
             entry(function.code, function.vmctx, values.as_mut_ptr(), 0, 0, 0, &record);
         }
         self.close_scope(here);
+        self.end_calls();
         self.depth.set(self.depth.get() - 1);
         // The lock is released before the error is built.
         let trap = group.lock().take_pending();

@@ -12,6 +12,7 @@
 //! The app may copy a function reference to where it is never found again. So what stands for a C function lives as long as the instance, and
 //! C says by its prototype that the function does, too: other scopes are refused in this direction.
 
+use super::scoped::HeldByCall;
 use super::{InstanceData, Thunk};
 use crate::callback::{self, CallbackOptions, NativeFn};
 use crate::code::callbacks::Slot;
@@ -41,6 +42,8 @@ pub(super) struct Functions {
     indices: RefCell<HashMap<usize, u32>>,
     /// slots of table 0 that were made for C functions and not yet used, the next one last
     reserved: RefCell<Vec<u32>>,
+    /// callbacks that end with a call
+    pub(super) held_by_calls: RefCell<Vec<HeldByCall>>,
     /// something that the app can call returns what lasts as long as a scope, so every callback must open one
     need_scopes: Cell<bool>,
 }
@@ -59,6 +62,13 @@ struct NativeFunction {
     thunk: Thunk,
 }
 
+/// What a function becomes in C.
+enum Out {
+    Native(*const u8),
+    /// who holds it is not said yet
+    Callback(Slot),
+}
+
 impl Functions {
     /// None yet.
     pub(super) fn new(need_scopes: bool) -> Functions {
@@ -67,6 +77,7 @@ impl Functions {
             natives: RefCell::default(),
             indices: RefCell::default(),
             reserved: RefCell::default(),
+            held_by_calls: RefCell::default(),
             need_scopes: Cell::new(need_scopes),
         }
     }
@@ -91,20 +102,41 @@ impl InstanceData {
         argument: usize,
         index: u32,
     ) -> Result<u64, Refused> {
-        let name = || value_name(&caller.signature, Some(argument));
-        self.function_out(signature, index).map_err(|why| format!("{}: {why}", name()))
+        if Self::is_first_function(caller, argument) {
+            self.end_calls();
+        }
+        let once = matches!(&caller.signature.params[argument].crossing, Crossing::Function { scope: Scope::Once, .. });
+        let converted = self.convert_out(signature, index, once);
+        let out = converted.map_err(|why| format!("{}: {why}", value_name(&caller.signature, Some(argument))))?;
+        match out {
+            Out::Native(native) => Ok(native as u64),
+            Out::Callback(slot) => {
+                self.hold(slot.record, caller, argument);
+                Ok(slot.entry as u64)
+            }
+        }
     }
 
-    /// A function of the app's table as a C function pointer.
+    /// A function of the app's table as a C function pointer that C keeps for good.
     pub(crate) fn function_out(&self, signature: &Signature, index: u32) -> Result<u64, Refused> {
+        match self.convert_out(signature, index, false)? {
+            Out::Native(native) => Ok(native as u64),
+            Out::Callback(slot) => {
+                // SAFETY: a callback of this instance's, just made or looked up.
+                unsafe { callback::holds(slot.record) }.forever();
+                Ok(slot.entry as u64)
+            }
+        }
+    }
+
+    fn convert_out(&self, signature: &Signature, index: u32, once: bool) -> Result<Out, Refused> {
         let funcref = self.table_function(0, index)?;
         let signature = self.engine().intern(signature);
         if let Some(native) = self.native_behind(funcref, &signature) {
-            return Ok(native as u64);
+            return Ok(Out::Native(native));
         }
-        let slot = self.callback_interned(funcref, signature, None, &CallbackOptions::default(), Some(index));
-        let slot = slot.map_err(|e| format!("table index {index}: {}", e.message()))?;
-        Ok(slot.entry as u64)
+        let slot = self.callback_interned(funcref, signature, None, &CallbackOptions::default(), Some(index), once);
+        slot.map(Out::Callback).map_err(|e| format!("table index {index}: {}", e.message()))
     }
 
     /// The C function that a function reference stands for, if its signature is this interned one.
@@ -135,7 +167,7 @@ impl InstanceData {
         found.ok_or_else(|| "the app has no table of functions".to_owned())
     }
 
-    /// The callback for a function and a signature: made now, or the one that was made before.
+    /// The callback for a function and a signature: made now, or the one that was made before. The host keeps it for good.
     pub(crate) fn callback(
         &self,
         funcref: *const VmFuncRef,
@@ -143,7 +175,10 @@ impl InstanceData {
         name: Option<&str>,
         options: &CallbackOptions,
     ) -> Result<Slot, Error> {
-        self.callback_interned(funcref, self.engine().intern(signature), name, options, None)
+        let slot = self.callback_interned(funcref, self.engine().intern(signature), name, options, None, false)?;
+        // SAFETY: a callback of this instance's, just made or looked up.
+        unsafe { callback::holds(slot.record) }.forever();
+        Ok(slot)
     }
 
     fn callback_interned(
@@ -153,9 +188,12 @@ impl InstanceData {
         name: Option<&str>,
         options: &CallbackOptions,
         index: Option<u32>,
+        once: bool,
     ) -> Result<Slot, Error> {
         let key = (funcref as usize, Arc::as_ptr(&signature) as usize);
         if let Some(&slot) = self.functions.callbacks.borrow().get(&key) {
+            // SAFETY: a callback of this instance's that was not freed; the instance is in use, so nobody is dropping it.
+            unsafe { callback::revive(slot.record) };
             return Ok(slot);
         }
         // SAFETY: a function reference of the group's.
@@ -173,7 +211,7 @@ impl InstanceData {
             None if function.function == NATIVE => "native function".to_owned(),
             None => self.module.function_name(function.function),
         };
-        let slot = callback::stamp(self, funcref, signature, name, options)?;
+        let slot = callback::stamp(self, funcref, signature, name, options, once || self.callbacks_need_scopes())?;
         self.functions.callbacks.borrow_mut().insert(key, slot);
         if let Some(index) = index {
             self.functions.indices.borrow_mut().insert(key.0, index);
@@ -187,11 +225,15 @@ impl InstanceData {
 
     /// A callback was freed: its address is not handed out again.
     pub(crate) fn forget_callback(&self, funcref: *const VmFuncRef, signature: &Arc<Signature>) {
-        self.functions.callbacks.borrow_mut().remove(&(funcref as usize, Arc::as_ptr(signature) as usize));
+        let freed = self.functions.callbacks.borrow_mut().remove(&(funcref as usize, Arc::as_ptr(signature) as usize));
+        if let Some(freed) = freed {
+            self.functions.held_by_calls.borrow_mut().retain(|held| !held.is_of(freed.record));
+        }
     }
 
     /// The host gives the instance up: its callbacks refuse from now on.
     pub(crate) fn kill_callbacks(&self) {
+        self.functions.held_by_calls.borrow_mut().clear();
         for slot in self.functions.callbacks.borrow_mut().drain() {
             // SAFETY: stamped by this instance and not freed, or it would have been forgotten.
             unsafe { callback::kill(slot.1.record) };

@@ -5,6 +5,7 @@
 //! | `build.rs` | instantiation: address space, vmctx, segments, start function |
 //! | `enter.rs` | the host's own calls |
 //! | `functions.rs` | function pointers, both ways |
+//! | `scoped.rs` | callbacks that C keeps for a while |
 //! | `stop.rs` | traps and refusals: what is recorded, and what is put back |
 //! | `segments.rs` | constant expressions and the instructions on segments |
 //! | `handle.rs` | [`Instance`], what the host holds |
@@ -17,6 +18,7 @@ pub(crate) mod build;
 mod enter;
 mod functions;
 mod handle;
+mod scoped;
 mod segments;
 mod stop;
 

@@ -93,6 +93,7 @@ impl InstanceData {
             (*head).entry_ceiling = left.map_or(self.stack.get().high, |frame| frame.frame_pointer);
             (*head).stack_pointer = left.map_or(self.idle_stack_pointer.get(), |frame| frame.stack_pointer);
         }
+        self.end_calls();
     }
 
     /// Nobody enters, and thunks that C returns to trap.

@@ -55,6 +55,8 @@ unsafe extern "C" fn answer(capture: *mut Capture) -> Answer {
             // SAFETY: see above.
             let info = unsafe { inbound::info(record) };
             let structure = structs::trapped_result(&info.signature, capture.frame_pointer);
+            // SAFETY: as above; this is the owner's thread, since its code was running.
+            unsafe { callback::returned(record) };
             match structure {
                 Some(int) => Answer { int, float: 0.0 },
                 None => Answer { int: record.default_int, float: f64::from_bits(record.default_float) },

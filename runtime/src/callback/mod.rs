@@ -1,5 +1,8 @@
 //! Callbacks: native function pointers of wasm functions.
 
+mod holds;
+
+use self::holds::Holds;
 use crate::code::CallbackPages;
 use crate::code::callbacks::Slot;
 use crate::code::registry::{Place, Reader};
@@ -8,7 +11,7 @@ use crate::instance::InstanceData;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use wasmbridge_artifact::vmctx::{CallbackRecord, VmFuncRef, VmHead};
-use wasmbridge_trampolines::{Scalar, Signature};
+use wasmbridge_trampolines::{Scalar, ShapeKind, Signature};
 
 /// A C function pointer of an unknown type: cast it to what the prototype says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,6 +48,10 @@ pub(crate) struct CallbackInfo {
     funcref: *const VmFuncRef,
     /// null when the instance is gone or the callback was freed
     instance: AtomicPtr<InstanceData>,
+    /// who keeps it from ending
+    holds: Holds,
+    /// its shape calls `callback_leave`, so that the end of a call is seen
+    scoped: bool,
     /// freed: the slot waits for its next use
     released: AtomicBool,
     /// calls that were answered with the default value without running the guest to its end
@@ -71,23 +78,27 @@ static DEAD: DeadHead = DeadHead(VmHead {
     stack_pointer: 0,
 });
 
-/// Stamps a callback: a function of `instance` as a C function.
+/// Stamps a callback: a function of `instance` as a C function. Nobody holds it yet. `scoped` says that the end of each call must be seen.
 pub(crate) fn stamp(
     instance: &InstanceData,
     funcref: *const VmFuncRef,
     signature: Arc<Signature>,
     name: String,
     options: &CallbackOptions,
+    scoped: bool,
 ) -> Result<Slot, Error> {
     let (default_int, default_float) = default_bits(&signature, options.default)?;
-    let pages = instance.engine().callback_pages(&signature, instance.callbacks_need_scopes())?;
+    let pages = instance.engine().callback_pages(&signature, scoped)?;
     let slot = pages.lock().unwrap_or_else(|e| e.into_inner()).take()?;
+    let needs_slots = signature.needs_slots(ShapeKind::Callback);
     let info = Box::new(CallbackInfo {
         signature,
         name,
         pages,
         slot,
         funcref,
+        scoped: scoped || needs_slots,
+        holds: Holds::default(),
         instance: AtomicPtr::new(std::ptr::from_ref(instance).cast_mut()),
         released: AtomicBool::new(false),
         refused: AtomicU64::new(0),
@@ -128,6 +139,53 @@ pub(crate) unsafe fn kill(record: *mut CallbackRecord) {
         let vmctx = AtomicPtr::from_ptr(&raw mut (*record).vmctx);
         vmctx.store(std::ptr::from_ref(&DEAD.0).cast_mut(), Ordering::Release);
         crate::crossing::inbound::info(record).instance.store(std::ptr::null_mut(), Ordering::Release);
+    }
+}
+
+/// Who holds a callback.
+///
+/// # Safety
+/// `record` is one that [`stamp`] wrote, and has not been freed. On the owner's thread.
+pub(crate) unsafe fn holds<'a>(record: *const CallbackRecord) -> &'a Holds {
+    // SAFETY: the caller's promise.
+    unsafe { &crate::crossing::inbound::info(record).holds }
+}
+
+/// Has a callback answer with its default value from now on, if nobody holds it any more.
+///
+/// # Safety
+/// As for [`holds`].
+pub(crate) unsafe fn end_unless_held(record: *mut CallbackRecord) {
+    // SAFETY: the caller's promise; see `kill` for the store.
+    unsafe {
+        if !holds(record).any() {
+            AtomicPtr::from_ptr(&raw mut (*record).vmctx)
+                .store(std::ptr::from_ref(&DEAD.0).cast_mut(), Ordering::Release);
+        }
+    }
+}
+
+/// Undoes [`end_unless_held`], for a callback that is about to be held.
+///
+/// # Safety
+/// As for [`holds`]; the instance is not being dropped.
+pub(crate) unsafe fn revive(record: *mut CallbackRecord) {
+    // SAFETY: the caller's promise; see `kill` for the store.
+    unsafe { AtomicPtr::from_ptr(&raw mut (*record).vmctx).store((*record).owner, Ordering::Release) };
+}
+
+/// A call of a callback is over, however it ended.
+///
+/// # Safety
+/// As for [`holds`].
+pub(crate) unsafe fn returned(record: *const CallbackRecord) {
+    // SAFETY: the caller's promise. A callback that was freed while it ran is not held, and stays ended.
+    unsafe {
+        let info = crate::crossing::inbound::info(record);
+        if !info.holds.is_forever() && info.scoped {
+            info.holds.end_once();
+            end_unless_held(record.cast_mut());
+        }
     }
 }
 

@@ -1,0 +1,80 @@
+//! Callbacks that C keeps for a while: `[scope: call]`, `[scope: once]`, `[scope: until NAME]`.
+//!
+//! What ends with a call is remembered with the place of the call's crossing frame, which the call is about to take. The frames are a stack, so
+//! whatever is remembered for one below the innermost has returned, was skipped by a `longjmp`, or was ended by a trap: it is looked at when
+//! a call returns that says so, before the next call's functions are converted, and when crossings are dropped.
+
+use super::InstanceData;
+use crate::callback;
+use crate::linker::ThunkInfo;
+use wasmbridge_artifact::vmctx::{CallbackRecord, CrossingFrame};
+use wasmbridge_trampolines::{Crossing, Scope};
+
+/// A callback that is held until a call returns.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HeldByCall {
+    /// where the call's crossing frame is
+    frame: *const CrossingFrame,
+    record: *mut CallbackRecord,
+}
+
+impl HeldByCall {
+    pub(super) fn is_of(&self, record: *const CallbackRecord) -> bool {
+        std::ptr::eq(self.record, record)
+    }
+}
+
+impl InstanceData {
+    /// An app passes a callback to a C function as this argument.
+    pub(super) fn hold(&self, record: *mut CallbackRecord, caller: &ThunkInfo, argument: usize) {
+        // SAFETY: a callback of this instance's, which is not freed.
+        let holds = unsafe { callback::holds(record) };
+        if holds.is_forever() {
+            return;
+        }
+        let Crossing::Function { scope, .. } = &caller.signature.params[argument].crossing else { return };
+        // The function that ends a hold may want the callback until it returns.
+        let given_back = holds.end_until(caller.name());
+        match scope {
+            Scope::Call => self.hold_by_call(record),
+            Scope::Forever if given_back => self.hold_by_call(record),
+            Scope::Forever => holds.forever(),
+            Scope::Once => holds.add_once(),
+            Scope::Until(name) => holds.add_until(name),
+        }
+    }
+
+    fn hold_by_call(&self, record: *mut CallbackRecord) {
+        // SAFETY: as in `hold`.
+        unsafe { callback::holds(record) }.add_call();
+        // SAFETY: the vmctx is live. The address is only compared.
+        let frame = unsafe { (*self.head()).crossings }.wrapping_sub(1);
+        self.functions.held_by_calls.borrow_mut().push(HeldByCall { frame, record });
+    }
+
+    /// Ends what was held by calls that are over.
+    pub(crate) fn end_calls(&self) {
+        let mut held = self.functions.held_by_calls.borrow_mut();
+        if held.is_empty() {
+            return;
+        }
+        // SAFETY: the vmctx is live.
+        let innermost = unsafe { (*self.head()).crossings }.cast_const();
+        held.retain(|held| {
+            let over = held.frame < innermost;
+            if over {
+                // SAFETY: a callback of this instance's: `forget_callback` removes those that are freed.
+                unsafe {
+                    callback::holds(held.record).end_call();
+                    callback::end_unless_held(held.record);
+                }
+            }
+            !over
+        });
+    }
+
+    /// Whether an argument is the first function that a call converts: nothing of that call is held yet.
+    pub(super) fn is_first_function(caller: &ThunkInfo, argument: usize) -> bool {
+        !caller.signature.params[..argument].iter().any(|p| matches!(p.crossing, Crossing::Function { .. }))
+    }
+}
