@@ -288,3 +288,14 @@ fn many_callbacks_have_addresses_of_their_own() {
         apps.push(app);
     }
 }
+
+#[test]
+fn a_struct_can_only_be_zero_by_default() {
+    let app = instance(r#"(module (memory 1) (func (export "pair") (param i32) unreachable))"#);
+    let prototype = "struct { long long a, b; } pair(void)";
+    for default in [Answer::Int(1), Answer::Float(1.0)] {
+        let error = app.callback(prototype, &CallbackOptions { default }).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    }
+    assert!(app.callback(prototype, &CallbackOptions::default()).is_ok());
+}

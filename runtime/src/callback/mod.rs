@@ -264,6 +264,7 @@ fn default_bits(signature: &Signature, answer: Answer) -> Result<(u64, u64), Err
     };
     let scalar = match signature.result.as_ref().map(|r| &r.crossing) {
         None => None,
+        Some(Crossing::Struct(_)) if answer != Answer::Zero => return wrong("a number, and a struct can only be zero"),
         Some(Crossing::Scalar(scalar)) => Some(*scalar),
         Some(_) => Some(Scalar::ULONG),
     };
