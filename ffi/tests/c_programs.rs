@@ -80,4 +80,4 @@ macro_rules! programs {
     };
 }
 
-programs! { callbacks header_twice linkers memory modules nulls threads traps values }
+programs! { callbacks header_twice linkers longjmp memory modules nulls threads traps values }

@@ -7,6 +7,7 @@
     (table (export "table") 4 funcref)
     (elem (i32.const 1) func $twice $fail $compare)
     (global $initialized (mut i32) (i32.const 0))
+    (global $__stack_pointer (mut i32) (i32.const 65536))
     (data (i32.const 1024) "hello\00")
 
     (func (export "_initialize") (global.set $initialized (i32.add (global.get $initialized) (i32.const 1))))
@@ -36,5 +37,11 @@
     (func (export "indirect") (param i32) (result i32) (call_indirect (type $visit) (i32.const 7) (local.get 0)))
     ;; Gives the function at a table index to the host's `each`.
     (func (export "each") (param i32 i32) (result i32) (call $each (local.get 0) (local.get 1)))
+    (func (export "stack_pointer") (result i32) (global.get $__stack_pointer))
+    ;; The same with `twice`, while it has 64 bytes of its own stack in use.
+    (func (export "framed") (param i32) (result i32)
+        (global.set $__stack_pointer (i32.sub (global.get $__stack_pointer) (i32.const 64)))
+        (call $each (i32.const 1) (local.get 0))
+        (global.set $__stack_pointer (i32.add (global.get $__stack_pointer) (i32.const 64))))
     (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
 )

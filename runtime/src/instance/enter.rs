@@ -2,6 +2,7 @@
 
 use super::InstanceData;
 use crate::error::{Error, ErrorKind, Trap};
+use crate::trap::backtrace;
 use crate::value::{Value, mismatch};
 use wasmbridge_artifact::TrapCode;
 use wasmbridge_artifact::vmctx::{EntryRecord, VmFuncRef, entry};
@@ -76,10 +77,16 @@ impl InstanceData {
         }
     }
 
-    /// Drops crossings that lie below `here`, if there are any.
+    /// Drops crossings that a `longjmp` has skipped. The host's frames lie above `here`, by how much is not known: a crossing just above
+    /// it is dropped if its frame has been written over. One that has not been is dropped by the next callback, and costs nothing until
+    /// then but the bytes of the app's own stack that it had in use.
     fn drop_stale(&self, here: usize) {
-        if self.crossings().next().is_some_and(|frame| frame.frame_pointer <= here) {
-            self.drop_below(here);
+        let high = self.stack.get().high;
+        while let Some(frame) = self.crossings().next() {
+            if frame.frame_pointer > here && backtrace::waits(frame.frame_pointer, high) {
+                break;
+            }
+            self.drop_below(frame.frame_pointer);
         }
     }
 

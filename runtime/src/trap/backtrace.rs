@@ -1,6 +1,5 @@
 //! From addresses to frames with names.
 
-use super::unwind::{self, End};
 use crate::code::Place;
 use crate::code::registry::Reader;
 use crate::error::Frame;
@@ -16,22 +15,51 @@ pub(crate) fn of(pcs: &[usize], callback: Option<String>, state: &State) -> Vec<
         if frames.len() >= super::MAX_FRAMES {
             break;
         }
-        frames.push(native);
-        // SAFETY: the thunk waits for its C function: its frame, and those of the wasm functions above it, are intact, and
-        // what was entered since has dropped the crossings of frames that are gone.
-        let found = unsafe {
-            let caller = frame_pointer as *const usize;
-            let (fp, return_address) = (*caller, *caller.add(1));
-            let visit = |pc| frames.extend(frame_at(&reader, pc));
-            unwind::to_trampoline(&reader, return_address - 1, fp, [0; 5], visit)
-        };
-        if let Some(End::Callback(record)) = found.map(|f| f.end) {
-            // SAFETY: the callback is running: its record was stamped, and lives at least until its call returns.
-            let info = unsafe { crate::crossing::inbound::info(record) };
-            frames.push(Frame::Callback { name: info.name.clone() });
+        if let Some(callers) = callers(&reader, frame_pointer, state.stack.high) {
+            frames.push(native);
+            frames.extend(callers);
         }
     }
     frames
+}
+
+/// Whether a thunk still waits for its C function, as far as its frame shows.
+pub(crate) fn waits(thunk_frame: usize, stack_high: usize) -> bool {
+    callers(&Reader::new(), thunk_frame, stack_high).is_some()
+}
+
+/// The wasm frames that led to a thunk which waits for its C function, and the callback through which C entered them, if it was C.
+/// `None` if the thunk does not wait: a `longjmp` may have skipped it since the group's slow paths last looked, and C may have
+/// written over its frame. So nothing that is read here is believed before it has been checked, and nothing outside of the stack is read.
+fn callers(reader: &Reader, thunk_frame: usize, stack_high: usize) -> Option<Vec<Frame>> {
+    let mut frames = Vec::new();
+    let mut fp = thunk_frame;
+    loop {
+        let words = 2 * size_of::<usize>();
+        if !fp.is_multiple_of(size_of::<usize>()) || fp.checked_add(words).is_none_or(|end| end > stack_high) {
+            return None;
+        }
+        // SAFETY: an aligned address between a frame of this thread that is live, or was, and the top of the thread's stack.
+        let (caller, return_address) = unsafe { (*(fp as *const usize), *(fp as *const usize).add(1)) };
+        let call = return_address.checked_sub(1)?;
+        match reader.locate(call)?.place {
+            Place::Wasm { .. } => frames.extend(frame_at(reader, call)),
+            Place::Entry => return Some(frames),
+            Place::Callback { record } => {
+                // SAFETY: code of a slot that somebody was given: its record was stamped, and what it points to stays until the slot is
+                // used again.
+                let info = unsafe { crate::crossing::inbound::info(record) };
+                frames.push(Frame::Callback { name: info.name.clone() });
+                return Some(frames);
+            }
+            // A thunk calls C, and nothing of ours directly.
+            Place::Thunk { .. } => return None,
+        }
+        if caller <= fp {
+            return None;
+        }
+        fp = caller;
+    }
 }
 
 /// The frame of a pc in wasm code; `None` for a thunk, whose frame the C function's name stands for.

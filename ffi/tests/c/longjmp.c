@@ -1,0 +1,86 @@
+/* C jumps over frames of the app, as Lua, libpng and libjpeg do with their errors. */
+
+#include "common.h"
+#include <setjmp.h>
+
+static jmp_buf target;
+static int (*framed)(int);
+
+/* What the app calls: jumps over it for a positive number. For 0, it has the app call C again, below a place to jump to, and then
+ * goes on with the app as if nothing had happened. */
+static int leave(int (*visit)(int), int value) {
+    if (value > 0)
+        longjmp(target, 1);
+    if (value == 0) {
+        if (setjmp(target) == 0) {
+            framed(7);
+            return -1;
+        }
+        return visit(21);
+    }
+    return visit(value);
+}
+
+static int stack_pointer(wb_instance *app) {
+    wb_val out;
+    OK(wb_instance_call(app, "stack_pointer", NULL, 0, &out, 1));
+    return out.of.i32;
+}
+
+/* Writes over the stack that a jump has left, so that nothing there can be relied on. */
+static void scribble(void) {
+    volatile char bytes[4096];
+    size_t i;
+    for (i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)0xa5;
+}
+
+int main(int argc, char **argv) {
+    host h;
+    wb_fn fn;
+    wb_val args[2], result;
+    wb_error *error;
+    volatile int round;
+    CHECK(argc == 2);
+    h = new_host(argv[1]);
+    wb_instance_delete(h.app);
+    OK(wb_linker_define(h.linker, "env", "int each(int (*visit)(int), int value)", (wb_fn)leave));
+    OK(wb_linker_instantiate(h.linker, h.module, &h.app));
+    OK(wb_callback(h.app, "int framed(int)", NULL, &fn));
+    framed = (int (*)(int))fn;
+
+    /* Out of a callback, again and again: the app's stack would be used up if it were not put back. */
+    for (round = 0; round < 100000; round++) {
+        if (setjmp(target) == 0) {
+            framed(1);
+            CHECK(0);
+        }
+        if (round % 1000 == 0)
+            scribble();
+    }
+    CHECK(framed(-4) == -8);
+    CHECK(stack_pointer(h.app) == 65536);
+
+    /* Below a call of the app that is still running: it goes on, on its own stack. */
+    args[0] = wb_i32(1);
+    args[1] = wb_i32(0);
+    for (round = 0; round < 1000; round++) {
+        OK(wb_instance_call(h.app, "each", args, 2, &result, 1));
+        CHECK(result.of.i32 == 42);
+    }
+    CHECK(framed(0) == 42);
+    CHECK(stack_pointer(h.app) == 65536);
+
+    /* A trap after jumps finds its way. */
+    if (setjmp(target) == 0)
+        framed(1);
+    scribble();
+    error = wb_instance_call(h.app, "fail", args, 1, &result, 1);
+    CHECK(error != NULL && wb_error_trap_code(error) == WB_TRAP_UNREACHABLE);
+    CHECK(wb_error_frame_count(error) == 2);
+    wb_error_delete(error);
+    CHECK(stack_pointer(h.app) == 65536);
+
+    delete_host(h);
+    return 0;
+}
