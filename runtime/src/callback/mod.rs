@@ -154,7 +154,7 @@ pub(crate) unsafe fn holds<'a>(record: *const CallbackRecord) -> &'a Holds {
 /// Has a callback answer with its default value from now on, if nobody holds it any more.
 ///
 /// # Safety
-/// As for [`holds`].
+/// As for [`holds()`].
 pub(crate) unsafe fn end_unless_held(record: *mut CallbackRecord) {
     // SAFETY: the caller's promise; see `kill` for the store.
     unsafe {
@@ -168,7 +168,7 @@ pub(crate) unsafe fn end_unless_held(record: *mut CallbackRecord) {
 /// Undoes [`end_unless_held`], for a callback that is about to be held.
 ///
 /// # Safety
-/// As for [`holds`]; the instance is not being dropped.
+/// As for [`holds()`]; the instance is not being dropped.
 pub(crate) unsafe fn revive(record: *mut CallbackRecord) {
     // SAFETY: the caller's promise; see `kill` for the store.
     unsafe { AtomicPtr::from_ptr(&raw mut (*record).vmctx).store((*record).owner, Ordering::Release) };
@@ -177,7 +177,7 @@ pub(crate) unsafe fn revive(record: *mut CallbackRecord) {
 /// A call of a callback is over, however it ended.
 ///
 /// # Safety
-/// As for [`holds`].
+/// As for [`holds()`].
 pub(crate) unsafe fn returned(record: *const CallbackRecord) {
     // SAFETY: the caller's promise. A callback that was freed while it ran is not held, and stays ended.
     unsafe {
