@@ -101,14 +101,14 @@ fn instantiate(app: App) -> (App, wasmbridge_runtime::Instance) {
     (app, instance)
 }
 
-/// 13 for the callback, 3 for the function's own frame and check, on top of the native loop.
-const CALLBACK_ADD: u64 = 40_000;
-/// 20 for the callback, and the function's own frame and check.
-const CALLBACK_COMPARE: u64 = 50_000;
-/// The crossing frame, the check for failed callbacks, and moving arguments.
-const IMPORT_ADD: u64 = 60_000;
-/// Not counting the kernel's work.
-const INSTANTIATE: u64 = 60_000;
+/// 26,056 now: 13 for the callback, 6 for the wasm function, and the loop.
+const CALLBACK_ADD: u64 = 27_000;
+/// 43,060 now: 20 for the callback, 16 for the wasm function, and the loop.
+const CALLBACK_COMPARE: u64 = 44_000;
+/// 48,087 now: the crossing frame, the check for failed callbacks, moving arguments, and the loop.
+const IMPORT_ADD: u64 = 49_000;
+/// 14,768 now, not counting the kernel's work.
+const INSTANTIATE: u64 = 18_000;
 
 library_benchmark_group!(name = crossings; benchmarks = callback_add, callback_compare, import_add, instantiate);
 main!(library_benchmark_groups = crossings);
