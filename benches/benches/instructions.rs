@@ -4,9 +4,7 @@
 //! `CALLS`, is what a crossing costs. Each has a budget (`hard_limits`), a little above what it takes now; exceeding it fails the run.
 //! A budget is raised on purpose only, with the reason in the commit.
 
-use iai_callgrind::{
-    Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
-};
+use iai_callgrind::{Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
 use std::ffi::c_int;
 use std::hint::black_box;
 use wasmbridge_benches::{Add, App, Compare, bench_add, bench_compare, bench_import};

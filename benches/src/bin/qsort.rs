@@ -35,7 +35,8 @@ fn main() {
     let numbers = unsafe { std::slice::from_raw_parts_mut(app.ints(COUNT), COUNT) };
     let (wasm, native) = (app.compare(), bench_compare as Compare);
     sort(numbers, wasm);
-    let mut pairs: Vec<(Duration, Duration)> = (0..ROUNDS).map(|_| (sort(numbers, wasm), sort(numbers, native))).collect();
+    let mut pairs: Vec<(Duration, Duration)> =
+        (0..ROUNDS).map(|_| (sort(numbers, wasm), sort(numbers, native))).collect();
     pairs.sort_by(|a, b| (a.0.as_secs_f64() / a.1.as_secs_f64()).total_cmp(&(b.0.as_secs_f64() / b.1.as_secs_f64())));
     let ratio = |p: &(Duration, Duration)| p.0.as_secs_f64() / p.1.as_secs_f64();
     let median = pairs[ROUNDS / 2];
