@@ -42,7 +42,7 @@ const READER: &str = r#"
           (local.set 2 (i32.add (local.get 2) (call $strlen (i32.load (i32.add (local.get 1) (i32.mul (local.get 0) (i32.const 4)))))))
           (br $next))))
     (local.get 2))
-  (func (export "sum") (param i32 i32) (result i32)
+  (func $sum (export "sum") (param i32 i32) (result i32)
     (local i32)
     (loop $next
       (if (local.get 0)
@@ -51,6 +51,7 @@ const READER: &str = r#"
           (local.set 2 (i32.add (local.get 2) (i32.load8_u (i32.add (local.get 1) (local.get 0)))))
           (br $next))))
     (local.get 2))
+  (func (export "sum_at") (param i32 i32) (result i32) (call $sum (i32.load (local.get 0)) (local.get 1)))
   (func (export "size") (result i32) memory.size)
   (func (export "outside") (param i32) (result i32) (i32.load8_u (i32.add (local.get 0) (i32.const 4096))))
   (func (export "copy_in") (param i32 i32) (result i32)
@@ -314,4 +315,35 @@ fn a_pointer_of_the_hosts_is_no_user_data() {
     assert!(error.message().contains("is no user data of the app's"), "{error}");
     assert_eq!(both(pointer, c"".as_ptr()), 0);
     assert!(app.take_error().unwrap().message().contains("`both` argument 1 (`data`)"));
+}
+
+#[test]
+fn a_length_behind_a_pointer_is_read_on_the_callers_side() {
+    let app = instance(READER);
+    let prototype = "int sum_at(const int *n[in], const void *data[in: *n])";
+    let sum_at = cast!(stamp(&app, prototype), extern "C" fn(*const c_int, *const c_void) -> c_int);
+    assert_eq!(sum_at(&3, [7u8, 8, 9, 100].as_ptr().cast()), 24);
+    assert!(app.take_error().is_none());
+    assert_eq!(sum_at(&-1, [7u8].as_ptr().cast()), 0);
+    assert!(app.take_error().unwrap().message().contains("argument 2 (`data`): its length is -1"));
+
+    // And out of the app: the integer lies in its memory.
+    let wat = r#"(module
+        (import "env" "fill" (func $fill (param i32 i32)))
+        (memory (export "memory") 1)
+        (func (export "run") (param i32 i32) (result i32)
+            (i32.store (i32.const 8) (local.get 0))
+            (call $fill (local.get 1) (i32.const 8))
+            (i32.load8_u (local.get 1))))"#;
+    let fill = fill as extern "C" fn(*mut u8, *const c_int) as *const u8;
+    let app = instance_with(wat, &[("void fill(void *data[out: *n], const int *n)", fill)]);
+    let run = |len, at| app.call("run", &[Value::I32(len), Value::I32(at)]);
+    assert_eq!(run(16, 100).unwrap(), [Value::I32(0x5a)]);
+    assert_eq!(run(16, 65536 - 16).unwrap(), [Value::I32(0x5a)]);
+    let error = run(17, 65536 - 16).unwrap_err();
+    assert!(error.message().contains("17 bytes at 0xfff0 are not in the app's memory"), "{error}");
+}
+
+extern "C" fn fill(data: *mut u8, len: *const c_int) {
+    unsafe { data.write_bytes(0x5a, *len as usize) };
 }

@@ -1,6 +1,6 @@
 //! Native to wasm, with slots: the arguments of a callback, and its result back.
 
-use super::{Refused, count, value_name};
+use super::{Refused, count, integer_behind, read_integer, value_name};
 use crate::callback::CallbackInfo;
 use crate::instance::InstanceData;
 use std::ffi::CStr;
@@ -87,10 +87,10 @@ unsafe fn argument(
                 );
             }
             // A length that is behind a pointer is read where the C caller has it.
-            let mut deref = |at: usize| match signature.params[at].crossing {
-                // SAFETY: the C caller passes a pointer to such an integer, by the prototype.
-                _ if native[at] != 0 => unsafe { read_integer(signature, at, native[at]) },
-                _ => None,
+            let mut deref = |at: usize| {
+                let int = integer_behind(signature, at)?;
+                // SAFETY: the C caller passes NULL or a pointer to such an integer, by the prototype.
+                (native[at] != 0).then(|| unsafe { read_integer(int, native[at] as *const u8) })
             };
             let len = count(expr, native, signature, &mut deref)?.checked_mul(u64::from(*element_size));
             let len = len.ok_or("its length overflows")?;
@@ -101,26 +101,6 @@ unsafe fn argument(
         }
         Crossing::Function { signature, scope } => instance.function_in(signature, scope, value),
     }
-}
-
-/// The integer behind a pointer parameter.
-///
-/// # Safety
-/// `pointer` points to what the prototype says.
-unsafe fn read_integer(signature: &Signature, index: usize, pointer: u64) -> Option<i128> {
-    use wasmbridge_trampolines::CType;
-    let (Crossing::Pointer { pointee, .. } | Crossing::Extent { element: pointee, .. }) =
-        &signature.params[index].crossing
-    else {
-        return None;
-    };
-    let CType::Scalar(Scalar::Int(int)) = pointee else { return None };
-    let mut bytes = [0u8; 8];
-    // SAFETY: the caller's promise.
-    unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(pointer as *const u8, usize::from(int.native_bytes)) };
-    let raw = u64::from_le_bytes(bytes);
-    let unused = 64 - 8 * u32::from(int.native_bytes);
-    Some(if int.signed { i128::from((raw << unused) as i64 >> unused) } else { i128::from(raw) })
 }
 
 fn array(pointer: u64, count: u64) -> Result<*const u64, Refused> {

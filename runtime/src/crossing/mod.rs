@@ -13,7 +13,7 @@ pub(crate) mod scope;
 pub(crate) mod scratch;
 pub(crate) mod structs;
 
-use wasmbridge_trampolines::{Expr, Operand, Scalar, Signature};
+use wasmbridge_trampolines::{CType, Crossing, Expr, Int, Operand, Scalar, Signature};
 
 /// A refusal at the boundary: what is wrong, for the trap's detail.
 pub(crate) type Refused = String;
@@ -53,9 +53,30 @@ pub(crate) fn count(
 
 /// A native integer of 64 extended bits, as a number.
 fn integer(signature: &Signature, index: usize, bits: u64) -> i128 {
-    use wasmbridge_trampolines::Crossing;
     match signature.params[index].crossing {
         Crossing::Scalar(Scalar::Int(int)) if int.signed => i128::from(bits as i64),
         _ => i128::from(bits),
     }
+}
+
+/// The type of the integer behind a pointer parameter, if it is one.
+fn integer_behind(signature: &Signature, index: usize) -> Option<Int> {
+    match &signature.params[index].crossing {
+        Crossing::Pointer { pointee: CType::Scalar(Scalar::Int(int)), .. }
+        | Crossing::Extent { element: CType::Scalar(Scalar::Int(int)), .. } => Some(*int),
+        _ => None,
+    }
+}
+
+/// An integer in memory, extended by its C type. It need not be aligned.
+///
+/// # Safety
+/// `pointer` points to as many readable bytes as the type has in the host's C.
+unsafe fn read_integer(int: Int, pointer: *const u8) -> i128 {
+    let mut bytes = [0; 8];
+    // SAFETY: the caller's promise; no integer has more than eight bytes.
+    unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(pointer, usize::from(int.native_bytes)) };
+    let raw = u64::from_le_bytes(bytes);
+    let unused = 64 - 8 * u32::from(int.native_bytes);
+    if int.signed { i128::from((raw << unused) as i64 >> unused) } else { i128::from(raw) }
 }

@@ -1,10 +1,10 @@
 //! Wasm to native, with slots: the arguments of an imported C function, and its result back.
 
 use super::inbound::{pointer_in, range_error, string_in, user_in};
-use super::{Refused, count, value_name};
+use super::{Refused, count, integer_behind, read_integer, value_name};
 use crate::instance::InstanceData;
 use crate::linker::ThunkInfo;
-use wasmbridge_trampolines::{CType, Crossing, Expr, Scalar, Signature};
+use wasmbridge_trampolines::{Crossing, Expr, Scalar, Signature};
 
 /// Replaces each wasm argument by its native value.
 pub(crate) fn enter(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64]) -> Result<(), Refused> {
@@ -60,20 +60,10 @@ fn extent(
     element_size: u32,
 ) -> Result<u64, Refused> {
     let mut deref = |at: usize| {
-        let (Crossing::Pointer { pointee, .. } | Crossing::Extent { element: pointee, .. }) =
-            &signature.params[at].crossing
-        else {
-            return None;
-        };
-        let CType::Scalar(Scalar::Int(int)) = pointee else { return None };
-        let len = usize::from(int.native_bytes);
-        let native = instance.range(guest[at], len as u64)?;
-        let mut bytes = [0; 8];
+        let int = integer_behind(signature, at)?;
+        let native = instance.range(guest[at], u64::from(int.native_bytes))?;
         // SAFETY: the integer lies in the app's memory (just checked), and only this thread runs the app.
-        unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(native, len) };
-        let unused = 64 - 8 * len as u32;
-        let raw = u64::from_le_bytes(bytes);
-        Some(if int.signed { i128::from((raw << unused) as i64 >> unused) } else { i128::from(raw) })
+        Some(unsafe { read_integer(int, native) })
     };
     let elements = count(expr, numbers, signature, &mut deref)?;
     elements.checked_mul(u64::from(element_size)).ok_or_else(|| "its length overflows".to_owned())
