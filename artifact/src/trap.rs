@@ -80,6 +80,10 @@ traps! {
     Crossing = 18, "crossing", "a value was refused at the boundary to C";
     /// A callback of this instance failed while a C library was running; the host's record says how.
     CallbackFailed = 19, "callback-failed", "a callback failed inside a C library";
+    /// The app has ended itself, as WASI's `proc_exit` does; the host's record has the status.
+    Exited = 20, "exited", "the app has exited";
+    /// A function of the host's stopped the app; the host's record says why.
+    HostFailed = 21, "host-failed", "a host function failed";
 }
 
 impl fmt::Display for TrapCode {

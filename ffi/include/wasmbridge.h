@@ -67,6 +67,7 @@
 
 /* Made by `make header`: edit the Rust sources of ffi/ instead. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -207,6 +208,14 @@ typedef enum wb_trapcode {
      * A callback of the app failed while a C library, called by the app, was running: the message says how.
      */
     WB_TRAP_CALLBACK_FAILED = 19,
+    /**
+     * The app has ended itself, as a WASI program does when it is done: `wb_error_exit_status` has the status.
+     */
+    WB_TRAP_EXITED = 20,
+    /**
+     * A function of the host's failed: the message says which and why.
+     */
+    WB_TRAP_HOST_FAILED = 21,
 } wb_trapcode;
 
 /**
@@ -412,6 +421,13 @@ const char *wb_error_message(const wb_error *error);
  * How the app was stopped; WB_TRAP_NONE if the error is of another kind than WB_ERROR_TRAP, or NULL.
  */
 wb_trapcode wb_error_trap_code(const wb_error *error);
+
+/**
+ * Whether the app has ended itself (WB_TRAP_EXITED); the status that it ended with is then written to `*status`, which may be NULL. False for
+ * every other error, and for NULL; `*status` is then as it was.
+ */
+bool wb_error_exit_status(const wb_error *error,
+                          int32_t *status);
 
 /**
  * A trap's backtrace for people, innermost frame first, each on a line of its own that ends with a newline. It lives as

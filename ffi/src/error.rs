@@ -78,6 +78,10 @@ pub enum wb_trapcode {
     WB_TRAP_CROSSING = 18,
     /// A callback of the app failed while a C library, called by the app, was running: the message says how.
     WB_TRAP_CALLBACK_FAILED = 19,
+    /// The app has ended itself, as a WASI program does when it is done: `wb_error_exit_status` has the status.
+    WB_TRAP_EXITED = 20,
+    /// A function of the host's failed: the message says which and why.
+    WB_TRAP_HOST_FAILED = 21,
 }
 
 /// What a frame of a backtrace is.
@@ -114,6 +118,7 @@ pub struct wb_frame {
 pub struct wb_error {
     kind: wb_errorkind,
     trap: wb_trapcode,
+    exit_status: Option<i32>,
     message: CString,
     backtrace: CString,
     frames: Vec<OwnedFrame>,
@@ -137,6 +142,7 @@ impl wb_error {
         Box::new(wb_error {
             kind,
             trap: wb_trapcode::WB_TRAP_NONE,
+            exit_status: None,
             message: c_text(&message),
             backtrace: CString::default(),
             frames: Vec::new(),
@@ -149,6 +155,7 @@ impl From<Error> for Box<wb_error> {
         let mut result = wb_error::new(kind(error.kind()), error.message().to_owned());
         if let Some(trap) = error.trap() {
             result.trap = code(trap.code);
+            result.exit_status = trap.exit_status;
             let lines = trap.frames.iter().enumerate().map(|(i, frame)| format!("  {i}: {frame}\n"));
             result.backtrace = c_text(&lines.collect::<String>());
             result.frames = trap.frames.iter().map(owned_frame).collect();
@@ -227,10 +234,12 @@ same_numbers! { code, TrapCode => wb_trapcode:
     UncaughtException = WB_TRAP_UNCAUGHT_EXCEPTION,
     Crossing = WB_TRAP_CROSSING,
     CallbackFailed = WB_TRAP_CALLBACK_FAILED,
+    Exited = WB_TRAP_EXITED,
+    HostFailed = WB_TRAP_HOST_FAILED,
 }
 
 // The list above is complete.
-const _: () = assert!(wb_trapcode::WB_TRAP_CALLBACK_FAILED as usize == TrapCode::ALL.len());
+const _: () = assert!(wb_trapcode::WB_TRAP_HOST_FAILED as usize == TrapCode::ALL.len());
 
 /// What sort of failure an error is. NULL is WB_ERROR_INVALID_ARGUMENT.
 ///
@@ -261,6 +270,22 @@ pub unsafe extern "C" fn wb_error_message(error: *const wb_error) -> *const c_ch
 pub unsafe extern "C" fn wb_error_trap_code(error: *const wb_error) -> wb_trapcode {
     // SAFETY: the caller's duty.
     unsafe { error.as_ref() }.map_or(wb_trapcode::WB_TRAP_NONE, |e| e.trap)
+}
+
+/// Whether the app has ended itself (WB_TRAP_EXITED); the status that it ended with is then written to `*status`, which may be NULL. False for
+/// every other error, and for NULL; `*status` is then as it was.
+///
+/// # Safety
+/// `error` is NULL or an error; `status` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wb_error_exit_status(error: *const wb_error, status: *mut i32) -> bool {
+    // SAFETY: the caller's duty.
+    let Some(found) = unsafe { error.as_ref() }.and_then(|e| e.exit_status) else { return false };
+    if !status.is_null() {
+        // SAFETY: the caller's duty, and not NULL.
+        unsafe { status.write(found) };
+    }
+    true
 }
 
 /// A trap's backtrace for people, innermost frame first, each on a line of its own that ends with a newline. It lives as

@@ -22,7 +22,7 @@ fn generate() -> String {
         autogen_warning: Some("/* Made by `make header`: edit the Rust sources of ffi/ instead. */".to_owned()),
         include_guard: Some("WASMBRIDGE_H".to_owned()),
         no_includes: true,
-        sys_includes: vec!["stddef.h".to_owned(), "stdint.h".to_owned()],
+        sys_includes: vec!["stdbool.h".to_owned(), "stddef.h".to_owned(), "stdint.h".to_owned()],
         after_includes: Some(format!(
             "\n/* The version that this header is of; wb_version() is that of the library. */\n#define WB_VERSION \"{version}\""
         )),

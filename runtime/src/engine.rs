@@ -48,6 +48,7 @@ struct Shapes {
     signatures: HashMap<Signature, Arc<Signature>>,
     callbacks: HashMap<(Arc<Signature>, bool), Arc<Mutex<CallbackPages>>>,
     thunks: HashMap<Arc<Signature>, Arc<ThunkPages>>,
+    hosts: HashMap<FuncType, Arc<ThunkPages>>,
 }
 
 impl fmt::Debug for Engine {
@@ -69,8 +70,13 @@ impl Engine {
             return Err(Error::new(ErrorKind::Os, format!("host pages have {page} bytes, expected {HOST_PAGE}")));
         }
         signals::install()?;
-        let shapes =
-            Shapes { compiler: None, signatures: HashMap::new(), callbacks: HashMap::new(), thunks: HashMap::new() };
+        let shapes = Shapes {
+            compiler: None,
+            signatures: HashMap::new(),
+            callbacks: HashMap::new(),
+            thunks: HashMap::new(),
+            hosts: HashMap::new(),
+        };
         Ok(Engine(Arc::new(Inner { config, types: Mutex::default(), shapes: Mutex::new(shapes) })))
     }
 
@@ -138,6 +144,18 @@ impl Engine {
         let shape = shapes.compiler()?.thunk(signature).map_err(|e| Error::new(ErrorKind::Prototype, e.to_string()))?;
         let thunk = Arc::new(ThunkPages::new(&shape)?);
         shapes.thunks.insert(key, thunk.clone());
+        Ok(thunk)
+    }
+
+    /// The thunk of host functions of a wasm type, which names no type of a module.
+    pub(crate) fn host_thunk(&self, ty: &FuncType) -> Result<Arc<ThunkPages>, Error> {
+        let mut shapes = self.shapes();
+        if let Some(thunk) = shapes.hosts.get(ty) {
+            return Ok(thunk.clone());
+        }
+        let shape = shapes.compiler()?.host(ty).map_err(|e| Error::new(ErrorKind::Limit, e.to_string()))?;
+        let thunk = Arc::new(ThunkPages::new(&shape)?);
+        shapes.hosts.insert(ty.clone(), thunk.clone());
         Ok(thunk)
     }
 }

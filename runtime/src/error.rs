@@ -48,6 +48,8 @@ pub struct Trap {
     pub detail: Option<String>,
     /// where, innermost frame first
     pub frames: Vec<Frame>,
+    /// the status that the app ended with, if it ended itself: [`TrapCode::Exited`]
+    pub exit_status: Option<i32>,
 }
 
 /// A frame of a backtrace.
@@ -175,7 +177,7 @@ mod tests {
     fn a_trap_shows_its_backtrace() {
         let frame = Frame::Wasm { module: None, function: 3, name: Some("compare".into()), offset: Some(0x1f) };
         let frames = vec![frame, Frame::Callback { name: "compare".into() }];
-        let error = Error::from_trap(Trap { code: TrapCode::Unreachable, detail: None, frames });
+        let error = Error::from_trap(Trap { code: TrapCode::Unreachable, detail: None, frames, exit_status: None });
         assert_eq!(
             error.to_string(),
             "trap: unreachable\n  0: compare at wasm offset 0x1f\n  1: compare (callback, entered from native code)"

@@ -19,6 +19,7 @@
 //! | `engine`, `module`, `linker`, `instance` | what hosts hold |
 //! | `memory`, `table`, `value` | what apps are made of |
 //! | `callback`, `crossing` | from C into wasm and back: C function pointers; values that take more than a check |
+//! | `host` | functions of the host's that know their caller |
 //! | `builtins` | what compiled code calls |
 //! | `wait` | threads that wait for a place in a shared memory |
 //! | `group` | who may enter: threads, stacks, pending traps |
@@ -33,6 +34,7 @@ mod crossing;
 mod engine;
 mod error;
 mod group;
+mod host;
 mod instance;
 mod linker;
 mod memory;
@@ -46,11 +48,12 @@ mod wait;
 pub use callback::{Answer, CallbackOptions, NativeFn};
 pub use engine::{Config, Engine};
 pub use error::{Error, ErrorKind, Frame, Trap};
+pub use host::{Caller, Stop};
 pub use instance::{Instance, MemoryView};
 pub use linker::Linker;
 pub use module::Module;
 pub use value::{FuncRef, Value};
-pub use wasmbridge_artifact::{TrapCode, module as metadata};
+pub use wasmbridge_artifact::{FuncType, TrapCode, ValType, module as metadata};
 pub use wasmbridge_trampolines::{PrototypeError, Signature, TypeNames};
 
 /// How often a callback has answered with its default value instead of running the guest to its end.

@@ -5,17 +5,19 @@ use crate::code::arena::ThunkPages;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::group::Group;
+use crate::host::{self, Caller, HostFunction, Stop};
 use crate::instance::build::{self, link_error};
 use crate::instance::{Instance, InstanceData};
 use crate::memory::Memory;
 use crate::module::Module;
 use crate::table::Table;
+use crate::value::Value;
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 use wasmbridge_artifact::module::{ExternIndex, ImportKind, Module as Metadata};
 use wasmbridge_artifact::vmctx::VmFuncRef;
-use wasmbridge_artifact::{MemoryType, TableType, ValType};
+use wasmbridge_artifact::{FuncType, MemoryType, TableType, ValType};
 use wasmbridge_trampolines::{Signature, TypeNames};
 
 /// Names that modules may import: C functions, and what instances export.
@@ -29,11 +31,25 @@ pub struct Linker {
     instances: HashMap<String, Arc<InstanceData>>,
 }
 
-/// A C function.
+/// A C function, or a function of the host's that is called through [`host::call`]; its signature then has its name only.
 #[derive(Debug, Clone)]
 struct Definition {
     signature: Arc<Signature>,
     function: NativeFn,
+    host: Option<Arc<HostFunction>>,
+}
+
+impl Definition {
+    fn wasm_type(&self) -> FuncType {
+        self.host.as_ref().map_or_else(|| self.signature.wasm_type(), |host| host.ty.clone())
+    }
+
+    fn thunk(&self, engine: &Engine) -> Result<Arc<ThunkPages>, Error> {
+        match &self.host {
+            Some(host) => engine.host_thunk(&host.ty),
+            None => engine.thunk(&self.signature),
+        }
+    }
 }
 
 // SAFETY: the address of a function; the instances belong to this thread by the contract of `Linker`.
@@ -43,6 +59,8 @@ unsafe impl Send for Definition {}
 #[derive(Debug)]
 pub(crate) struct ThunkInfo {
     pub(crate) signature: Arc<Signature>,
+    /// the host's function, where the C function is [`host::call`]
+    pub(crate) host: Option<Arc<HostFunction>>,
 }
 
 impl ThunkInfo {
@@ -55,7 +73,7 @@ impl ThunkInfo {
 /// An import that has been found. Pointers are to things of instances that are in the new instance's group.
 #[derive(Debug)]
 pub(crate) enum Resolved {
-    Native { signature: Arc<Signature>, function: *const u8, code: Arc<ThunkPages> },
+    Native { signature: Arc<Signature>, function: *const u8, host: Option<Arc<HostFunction>>, code: Arc<ThunkPages> },
     Function(*const VmFuncRef),
     Table(*const Table),
     Memory(*const Memory),
@@ -102,10 +120,37 @@ impl Linker {
         if function.0.is_null() {
             return Err(Error::new(ErrorKind::InvalidArgument, format!("the function `{name}` is NULL")));
         }
+        self.insert(module, name, Definition { signature: Arc::new(signature), function, host: None })
+    }
+
+    fn insert(&mut self, module: &str, name: String, definition: Definition) -> Result<(), Error> {
         // Made here, so that what is not supported is refused here.
-        self.engine.thunk(&signature)?;
-        self.functions.insert((module.to_owned(), name), Definition { signature: Arc::new(signature), function });
+        definition.thunk(&self.engine)?;
+        self.functions.insert((module.to_owned(), name), definition);
         Ok(())
+    }
+
+    /// Defines `module` and `name` as a function of this wasm type, which is told who calls it, and may stop the caller: for functions that
+    /// work on the app's own memory, or end it. It gets its arguments and, in the same order, results to fill in.
+    ///
+    /// All instances that are made with this linker share it. A panic of it stops the caller. A later definition of the same name
+    /// replaces it, for instances made after.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if the type names a type of a module.
+    pub fn define_host(
+        &mut self,
+        module: &str,
+        name: &str,
+        ty: FuncType,
+        function: impl Fn(&Caller<'_>, &[Value], &mut [Value]) -> Result<(), Stop> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        host::check_type(name, &ty)?;
+        let signature = Signature { name: Some(name.to_owned()), params: Vec::new(), result: None };
+        let function_ptr: unsafe extern "C" fn(_, _) = host::call;
+        let host = Some(Arc::new(HostFunction::new(ty, function)));
+        let function = NativeFn(function_ptr as *const u8);
+        self.insert(module, name.to_owned(), Definition { signature: Arc::new(signature), function, host })
     }
 
     /// Defines `module` and each of the instance's exports. The instance and those that import from it belong together: to one
@@ -176,15 +221,18 @@ impl Linker {
     ) -> Result<Resolved, String> {
         let metadata = module.metadata();
         if let Some(definition) = self.functions.get(&(from.to_owned(), name.to_owned())) {
-            let ImportKind::Func(ty) = kind else { return Err("it is defined as a C function".to_owned()) };
-            let (expected, found) = (&metadata.types[ty as usize], definition.signature.wasm_type());
+            let ImportKind::Func(ty) = kind else { return Err("it is defined as a function".to_owned()) };
+            let (expected, found) = (&metadata.types[ty as usize], definition.wasm_type());
             if *expected != found {
                 let prototype = &definition.signature;
-                return Err(format!("the module imports `{expected}`, its prototype `{prototype}` is `{found}`"));
+                return Err(match &definition.host {
+                    Some(_) => format!("the module imports `{expected}`, the host's function is `{found}`"),
+                    None => format!("the module imports `{expected}`, its prototype `{prototype}` is `{found}`"),
+                });
             }
-            let code = self.engine.thunk(&definition.signature).map_err(|e| e.to_string())?;
-            let signature = definition.signature.clone();
-            return Ok(Resolved::Native { signature, function: definition.function.0, code });
+            let code = definition.thunk(&self.engine).map_err(|e| e.to_string())?;
+            let Definition { signature, function, host } = definition.clone();
+            return Ok(Resolved::Native { signature, function: function.0, host, code });
         }
         let Some(instance) = self.instances.get(from) else {
             return Err(match kind {

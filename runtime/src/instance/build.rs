@@ -77,8 +77,8 @@ pub(crate) fn allocate(
     let mut functions: Vec<FunctionImport> = Vec::new();
     for import in imports {
         match import {
-            Resolved::Native { signature, function, code } => {
-                let info = Box::new(ThunkInfo { signature });
+            Resolved::Native { signature, function, host, code } => {
+                let info = Box::new(ThunkInfo { signature, host });
                 let record = ThunkRecord {
                     vmctx: vmctx.cast(),
                     function,

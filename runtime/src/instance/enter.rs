@@ -97,6 +97,6 @@ impl InstanceData {
 
     /// A trap outside of wasm code: of an instruction that the runtime carries out itself.
     pub(crate) fn trap(&self, code: TrapCode, detail: Option<String>) -> Error {
-        Error::from_trap(Trap { code, detail, frames: Vec::new() })
+        Error::from_trap(Trap { code, detail, frames: Vec::new(), exit_status: None })
     }
 }

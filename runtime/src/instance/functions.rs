@@ -275,7 +275,7 @@ impl InstanceData {
         if needs_scope(&signature) {
             self.functions.need_scopes.set(true);
         }
-        let info = Box::new(ThunkInfo { signature });
+        let info = Box::new(ThunkInfo { signature, host: None });
         let record = ThunkRecord {
             vmctx: self.vmctx,
             function: native.0,

@@ -32,6 +32,8 @@ pub struct MemoryView {
     pub base: *mut u8,
     /// bytes; grows only
     pub len_bytes: u64,
+    /// whether other threads may write to it at any time
+    pub shared: bool,
 }
 
 impl Instance {
@@ -134,8 +136,8 @@ impl Instance {
     /// Where memory 0 is; `None` if the app has no memory.
     pub fn memory(&self) -> Option<MemoryView> {
         let len_bytes = self.data.memory_len();
-        let has_memory = !self.module().metadata().memories.is_empty();
-        has_memory.then(|| MemoryView { base: self.data.memory_base(), len_bytes })
+        let ty = self.module().metadata().memories.first()?;
+        Some(MemoryView { base: self.data.memory_base(), len_bytes, shared: ty.shared })
     }
 
     /// The native address of `len` bytes at a guest address of memory 0.

@@ -29,7 +29,7 @@ impl InstanceData {
                 unsafe { crate::crossing::inbound::info(capture.record) }.name.clone()
             });
             let frames = backtrace::of(&capture.pcs[..capture.depth], name, &state);
-            state.pending = Some(Box::new(Trap { code: capture.code, detail, frames }));
+            state.pending = Some(Box::new(Trap { code: capture.code, detail, frames, exit_status: None }));
         }
         // A host's own call takes the trap at once; until then, and in a callback until C comes back, nobody enters.
         state.block();
@@ -45,7 +45,8 @@ impl InstanceData {
         let mut state = group.lock();
         if state.pending.is_none() {
             let frames = backtrace::of(&[], callback, &state);
-            state.pending = Some(Box::new(Trap { code: TrapCode::Crossing, detail: Some(why), frames }));
+            state.pending =
+                Some(Box::new(Trap { code: TrapCode::Crossing, detail: Some(why), frames, exit_status: None }));
         }
         state.block();
     }
@@ -64,7 +65,8 @@ impl InstanceData {
         }
         if let Err(why) = group.check_stack(&mut state, sp) {
             let frames = backtrace::of(&[], None, &state);
-            state.pending = Some(Box::new(Trap { code: TrapCode::StackOverflow, detail: Some(why), frames }));
+            state.pending =
+                Some(Box::new(Trap { code: TrapCode::StackOverflow, detail: Some(why), frames, exit_status: None }));
             state.block();
             return false;
         }
@@ -117,7 +119,7 @@ impl InstanceData {
 }
 
 impl State {
-    fn block(&self) {
+    pub(crate) fn block(&self) {
         self.members.iter().for_each(|m| m.block());
     }
 

@@ -1,7 +1,7 @@
 //! From a signature to a shape: drives Cranelift and checks what it made.
 
 use super::arch::FastEntry;
-use super::{Listing, RecordReloc, Shape, ShapeError, ShapeKind, arch, callback, thunk, unwind};
+use super::{Listing, RecordReloc, Shape, ShapeError, ShapeKind, arch, callback, host, thunk, unwind};
 use crate::signature::Signature;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir;
@@ -9,8 +9,8 @@ use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, Context, FinalizedMachReloc, FinalizedRelocTarget};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
-use wasmbridge_artifact::TrapCode;
 use wasmbridge_artifact::frames::FrameLayout;
+use wasmbridge_artifact::{FuncType, TrapCode};
 
 /// Compiles shapes for this host; keeps its working memory between them.
 pub struct ShapeCompiler {
@@ -26,6 +26,8 @@ const SETTINGS: &[(&str, &str)] = &[
     // The signal handler walks frame pointers.
     ("preserve_frame_pointers", "true"),
     ("unwind_info", "true"),
+    // As in compiled code: results for which there are no registers go through memory.
+    ("enable_multi_ret_implicit_sret", "true"),
     ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
 ];
 
@@ -76,6 +78,22 @@ impl ShapeCompiler {
     /// [`ShapeError::Compile`] if Cranelift refuses it.
     pub fn thunk(&mut self, signature: &Signature) -> Result<Shape, ShapeError> {
         self.compile(ShapeKind::Thunk, signature)
+    }
+
+    /// The code that calls a host function of this wasm type: the C function `void (ThunkRecord *, slots)` of its record, with the arguments
+    /// in slots of 16 bytes, where it leaves the results.
+    ///
+    /// # Errors
+    /// [`ShapeError::Compile`] if Cranelift refuses it.
+    pub fn host(&mut self, ty: &FuncType) -> Result<Shape, ShapeError> {
+        let signature = Signature::parse(host::PROTOTYPE).expect("the prototype is written as prototypes are");
+        self.context.clear();
+        self.context.set_disasm(self.listings);
+        let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder);
+        host::build(builder, ty, &signature, self.isa.frontend_config());
+        let clif = self.listings.then(|| self.context.func.display().to_string());
+        let shape = self.finish(ShapeKind::Thunk, None, clif);
+        shape.map_err(|cause| ShapeError::Compile { signature: ty.to_string(), cause })
     }
 
     /// The code for either direction.

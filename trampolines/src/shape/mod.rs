@@ -43,6 +43,7 @@ mod arch;
 mod callback;
 mod compiler;
 mod emit;
+mod host;
 mod native;
 mod scalar;
 mod structs;

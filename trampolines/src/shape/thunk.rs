@@ -33,9 +33,8 @@ pub(super) fn build(builder: FunctionBuilder<'_>, signature: &Signature, config:
     let wasm = wasm_signature(signature, config.pointer_type());
     let (mut emit, mut params) = Emit::start(builder, wasm, config);
     let record = params.remove(0);
-    let vmctx = emit.load_pointer(record, thunk::VMCTX);
     let struct_result = StructResult::new(&mut emit, signature);
-    let mut thunk = Thunk { emit, signature, at: Here { record, vmctx }, struct_args: Vec::new(), struct_result };
+    let mut thunk = Thunk { struct_result, ..Thunk::start(emit, signature, record) };
     thunk.store_room(&mut params);
     if signature.needs_slots(ShapeKind::Thunk) {
         let slots = thunk.emit.cells(params.len().max(1));
@@ -67,7 +66,13 @@ pub(super) struct Thunk<'a> {
     pub(super) struct_result: Option<StructResult>,
 }
 
-impl Thunk<'_> {
+impl<'a> Thunk<'a> {
+    /// A thunk whose record is this, with nothing converted.
+    pub(super) fn start(mut emit: Emit<'a>, signature: &'a Signature, record: Value) -> Thunk<'a> {
+        let vmctx = emit.load_pointer(record, thunk::VMCTX);
+        Thunk { emit, signature, at: Here { record, vmctx }, struct_args: Vec::new(), struct_result: None }
+    }
+
     /// Converts arguments, each inline.
     fn convert_arguments(&mut self, values: &mut Vec<Value>) {
         if values.len() <= MANY {
@@ -183,7 +188,7 @@ impl Thunk<'_> {
     }
 
     /// Calls the C function, with a crossing frame as [`CrossingFrame`](wasmbridge_artifact::vmctx::CrossingFrame) says.
-    fn call(&mut self, values: &[Value]) -> Vec<Value> {
+    pub(super) fn call(&mut self, values: &[Value]) -> Vec<Value> {
         let emit = &mut self.emit;
         let Here { record, vmctx } = self.at;
         let pointer = emit.pointer;

@@ -1,0 +1,149 @@
+//! Host functions: what a Rust host defines by a wasm type, with a closure that knows its caller.
+//!
+//! A C function behind a prototype is called directly, and never learns who calls. This is the other way in: for functions that work on
+//! the app itself (its memory, its end), such as those of WASI. A call costs what a C function with converted arguments costs.
+
+use crate::error::{Error, Trap};
+use crate::instance::{InstanceData, MemoryView};
+use crate::linker::ThunkInfo;
+use crate::module::Module;
+use crate::trap::backtrace;
+use crate::value::Value;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use wasmbridge_artifact::module::ExternIndex;
+use wasmbridge_artifact::vmctx::{ThunkRecord, entry};
+use wasmbridge_artifact::{FuncType, TrapCode, ValType};
+
+/// What a host function does: it gets the arguments, and results to fill in, which are zero or null at first.
+type Body = dyn Fn(&Caller<'_>, &[Value], &mut [Value]) -> Result<(), Stop> + Send + Sync;
+
+/// Why a host function stops the app that called it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stop {
+    /// The app has ended itself, with this status: [`Trap::exit_status`] has it then.
+    Exit(i32),
+    /// Something went wrong, in the words of a message.
+    Failed(String),
+}
+
+/// A function of the host's.
+pub(crate) struct HostFunction {
+    pub(crate) ty: FuncType,
+    body: Box<Body>,
+}
+
+impl fmt::Debug for HostFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostFunction").field("ty", &self.ty).finish_non_exhaustive()
+    }
+}
+
+impl HostFunction {
+    pub(crate) fn new(
+        ty: FuncType,
+        body: impl Fn(&Caller<'_>, &[Value], &mut [Value]) -> Result<(), Stop> + Send + Sync + 'static,
+    ) -> HostFunction {
+        HostFunction { ty, body: Box::new(body) }
+    }
+
+    /// Runs it. A panic does not go through wasm frames: it stops the app, with its message.
+    fn run(&self, caller: &Caller<'_>, slots: &mut [u128]) -> Result<(), Stop> {
+        let args: Vec<Value> =
+            self.ty.params.iter().zip(&*slots).map(|(&ty, &bits)| Value::from_bits(ty, bits)).collect();
+        let mut results: Vec<Value> = self.ty.results.iter().map(|&ty| Value::from_bits(ty, 0)).collect();
+        let outcome = catch_unwind(AssertUnwindSafe(|| (self.body)(caller, &args, &mut results)));
+        outcome.unwrap_or_else(|panic| Err(Stop::Failed(format!("it panicked: {}", panic_text(&*panic)))))?;
+        for (i, (result, &ty)) in results.iter().zip(&self.ty.results).enumerate() {
+            if !result.is_of(ty, &[]) {
+                let found = result.ty();
+                return Err(Stop::Failed(format!("its result {} is {found}, its type says {ty}", i + 1)));
+            }
+            slots[i] = result.to_bits();
+        }
+        Ok(())
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+/// The instance that calls a host function: the one that imports it.
+#[derive(Debug)]
+pub struct Caller<'a> {
+    instance: &'a InstanceData,
+}
+
+impl Caller<'_> {
+    /// The module of the instance.
+    pub fn module(&self) -> &Module {
+        self.instance.module()
+    }
+
+    /// The memory that the instance exports under a name.
+    pub fn memory(&self, export: &str) -> Option<MemoryView> {
+        match self.instance.export(export)? {
+            ExternIndex::Memory(index) => {
+                let memory = self.instance.memory(index);
+                Some(MemoryView { base: memory.base(), len_bytes: memory.len_bytes(), shared: memory.ty().shared })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The C function behind every host function: called by the thunk with its record and its slots.
+///
+/// # Safety
+/// `record` is that of an import of a live instance, whose code is calling; its information has the function, and `slots` its arguments and
+/// room for its results.
+pub(crate) unsafe extern "C" fn call(record: *const ThunkRecord, slots: *mut u128) {
+    // SAFETY: the caller's promise; `info` is boxed in the importing instance.
+    let (instance, info) = unsafe { (InstanceData::of((*record).vmctx.cast()), &*(*record).info.cast::<ThunkInfo>()) };
+    let host = info.host.as_deref().expect("the linker gives this function to host functions only");
+    let count = host.ty.params.len().max(host.ty.results.len());
+    const { assert!(size_of::<u128>() == entry::VALUE_SIZE) };
+    // SAFETY: the thunk of this type has so many slots, aligned to 16 bytes, on its stack.
+    let slots = unsafe { std::slice::from_raw_parts_mut(slots, count) };
+    if let Err(stop) = host.run(&Caller { instance }, slots) {
+        instance.stopped_by_host(info.name(), stop);
+    }
+}
+
+impl InstanceData {
+    /// A host function, which still runs, stops the guest: its thunk traps when it returns.
+    fn stopped_by_host(&self, name: &str, stop: Stop) {
+        let group = self.group();
+        let mut state = group.lock();
+        if state.pending.is_none() {
+            let frames = backtrace::of(&[], None, &state);
+            let trap = match stop {
+                Stop::Exit(status) => {
+                    let detail = Some(format!("status {status}"));
+                    Trap { code: TrapCode::Exited, detail, frames, exit_status: Some(status) }
+                }
+                Stop::Failed(why) => {
+                    let detail = Some(format!("`{name}`: {why}"));
+                    Trap { code: TrapCode::HostFailed, detail, frames, exit_status: None }
+                }
+            };
+            state.pending = Some(Box::new(trap));
+        }
+        state.block();
+    }
+}
+
+/// Refuses types that name types of a module: a host function belongs to none.
+pub(crate) fn check_type(name: &str, ty: &FuncType) -> Result<(), Error> {
+    let named = ty.params.iter().chain(&ty.results).copied().find_map(ValType::type_index);
+    match named {
+        None => Ok(()),
+        Some(index) => {
+            let message = format!("the type of `{name}` names type {index} of a module; use funcref instead");
+            Err(Error::new(crate::error::ErrorKind::InvalidArgument, message))
+        }
+    }
+}

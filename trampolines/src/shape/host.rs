@@ -1,0 +1,50 @@
+//! Thunks of host functions: wasm functions that call a function of the host's own by any wasm type, through slots.
+//!
+//! ```text
+//!   slots = arguments, 16 bytes each
+//!   push a crossing frame, record.function(record, slots), pop it:   as in every thunk
+//!   results = slots
+//! ```
+
+use super::emit::{Emit, wasm_type};
+use super::thunk::Thunk;
+use crate::signature::Signature;
+use cranelift_codegen::ir::{self, AbiParam, InstBuilder, StackSlotData, StackSlotKind};
+use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
+use cranelift_frontend::FunctionBuilder;
+use wasmbridge_artifact::FuncType;
+use wasmbridge_artifact::vmctx::entry::VALUE_SIZE;
+
+/// The C function that every such thunk calls.
+pub(super) const PROTOTYPE: &str = "void host(void *record[user], void *slots[user])";
+
+/// Builds the thunk of a wasm type; `signature` is that of [`PROTOTYPE`].
+pub(super) fn build(builder: FunctionBuilder<'_>, ty: &FuncType, signature: &Signature, config: TargetFrontendConfig) {
+    let mut wasm = ir::Signature::new(CallConv::Tail);
+    wasm.params.push(AbiParam::new(config.pointer_type()));
+    wasm.params.extend(ty.params.iter().map(|&ty| AbiParam::new(wasm_type(ty))));
+    wasm.returns.extend(ty.results.iter().map(|&ty| AbiParam::new(wasm_type(ty))));
+    let (mut emit, params) = Emit::start(builder, wasm, config);
+    let count = ty.params.len().max(ty.results.len()).max(1);
+    // Aligned as the host's type for a value of 128 bits is.
+    let data = StackSlotData::new(StackSlotKind::ExplicitSlot, (count * VALUE_SIZE) as u32, 4);
+    let slots = emit.builder.create_sized_stack_slot(data);
+    let pointer = emit.pointer;
+    let place = |i: usize| (i * VALUE_SIZE) as i32;
+    for (i, &value) in params[1..].iter().enumerate() {
+        emit.ins().stack_store(pointer, value, slots, place(i));
+    }
+    let record = params[0];
+    let address = emit.ins().stack_addr(pointer, slots, 0);
+    let mut thunk = Thunk::start(emit, signature, record);
+    thunk.call(&[record, address]);
+    let mut emit = thunk.emit;
+    let results: Vec<_> = ty
+        .results
+        .iter()
+        .enumerate()
+        .map(|(i, &ty)| emit.ins().stack_load(pointer, wasm_type(ty), slots, place(i)))
+        .collect();
+    emit.ins().return_(&results);
+    emit.finish(config);
+}
