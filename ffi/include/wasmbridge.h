@@ -592,7 +592,8 @@ void wb_linker_delete(wb_linker *linker);
  * WB_ERROR_INVALID_ARGUMENT: number or types of values do not fit. WB_ERROR_BUSY: another thread's instance, or one with an error that
  * nobody has taken (`wb_instance_take_error`).
  *
- * On the instance's thread; also from inside C functions that the app calls. C functions that the app calls may not `longjmp` out of this call.
+ * On the instance's thread; also from inside C functions that the app calls. An exception of C++ that a function called by the
+ * app throws passes through, as it would through C; a `longjmp` out of this call is not allowed.
  */
 wb_error *wb_instance_call(const wb_instance *instance,
                            const char *name,

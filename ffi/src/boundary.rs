@@ -22,6 +22,12 @@ pub(crate) fn guard(body: impl FnOnce() -> Result<()>) -> *mut wb_error {
     }
 }
 
+/// [`guard`] for functions that run an app. What the C functions that it calls throw must go on to who catches it: an exception of C++, or a panic
+/// of a host in Rust, which cannot be told from one of ours.
+pub(crate) fn guard_app(body: impl FnOnce() -> Result<()>) -> *mut wb_error {
+    body().map_or_else(Box::into_raw, |()| ptr::null_mut())
+}
+
 /// [`guard`] for functions that cannot fail: a panic is dropped, and the fallback returned.
 pub(crate) fn guard_or<T>(fallback: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(fallback)

@@ -1,6 +1,6 @@
 //! Instances, and their callbacks.
 
-use crate::boundary::{Out, array, delete, guard, invalid, object, text};
+use crate::boundary::{Out, array, delete, guard, guard_app, invalid, object, text};
 use crate::error::{wb_error, wb_errorkind};
 use crate::value::{wb_fn, wb_val};
 use std::ffi::{c_char, c_void};
@@ -23,12 +23,13 @@ pub struct wb_instance(pub(crate) Instance);
 /// WB_ERROR_INVALID_ARGUMENT: number or types of values do not fit. WB_ERROR_BUSY: another thread's instance, or one with an error that
 /// nobody has taken (`wb_instance_take_error`).
 ///
-/// On the instance's thread; also from inside C functions that the app calls. C functions that the app calls may not `longjmp` out of this call.
+/// On the instance's thread; also from inside C functions that the app calls. An exception of C++ that a function called by the
+/// app throws passes through, as it would through C; a `longjmp` out of this call is not allowed.
 ///
 /// # Safety
 /// `instance` is NULL or an instance; `name` is NULL or a text; `args` is NULL or has `nargs` values, `results` has room for `nresults`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wb_instance_call(
+pub unsafe extern "C-unwind" fn wb_instance_call(
     instance: *const wb_instance,
     name: *const c_char,
     args: *const wb_val,
@@ -36,7 +37,7 @@ pub unsafe extern "C" fn wb_instance_call(
     results: *mut wb_val,
     nresults: usize,
 ) -> *mut wb_error {
-    guard(|| {
+    guard_app(|| {
         // SAFETY: the caller's duty, as below.
         let instance = unsafe { object(instance, "instance") }?;
         // SAFETY: as above.

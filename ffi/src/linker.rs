@@ -1,6 +1,6 @@
 //! Linkers.
 
-use crate::boundary::{Out, delete, guard, invalid, object, object_mut, text};
+use crate::boundary::{Out, delete, guard, guard_app, invalid, object, object_mut, text};
 use crate::engine::wb_engine;
 use crate::error::wb_error;
 use crate::instance::wb_instance;
@@ -129,12 +129,12 @@ pub unsafe extern "C" fn wb_linker_define_instance(
 /// # Safety
 /// `linker` is NULL or a linker; `module` is NULL or a module; `instance` is NULL or may be written to.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wb_linker_instantiate(
+pub unsafe extern "C-unwind" fn wb_linker_instantiate(
     linker: *const wb_linker,
     module: *const wb_module,
     instance: *mut *mut wb_instance,
 ) -> *mut wb_error {
-    guard(|| {
+    guard_app(|| {
         // SAFETY: the caller's duty, as below.
         let linker = unsafe { object(linker, "linker") }?;
         // SAFETY: as above.

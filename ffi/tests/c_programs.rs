@@ -1,4 +1,4 @@
-//! The C API from C and C++: each program in `c/` is built as C99 and as C++17, without a warning, and run.
+//! The C API from C and C++: each program in `c/` is built without a warning, those in C as C99 and as C++17, and run.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,16 +42,19 @@ fn run(command: &mut Command) {
 }
 
 #[track_caller]
-fn builds_and_runs(name: &str) {
+fn builds_and_runs(file: &str) {
     let directory = tempfile::tempdir().unwrap();
-    for (compiler, flags) in [("cc", &["-std=c99"][..]), ("c++", &["-x", "c++", "-std=c++17"])] {
+    let c = ("cc", &["-std=c99"][..]);
+    let cpp = ("c++", &["-x", "c++", "-std=c++17"][..]);
+    let compilers = if file.ends_with(".c") { vec![c, cpp] } else { vec![cpp] };
+    for (compiler, flags) in compilers {
         let program = directory.path().join(compiler);
         run(Command::new(compiler)
             .args(flags)
             .args(WARNINGS)
             .args(["-g", "-O1", "-I"])
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("include"))
-            .arg(source(&format!("{name}.c")))
+            .arg(source(file))
             // What follows is not C++ any more.
             .args(["-x", "none"])
             .arg(library())
@@ -63,21 +66,24 @@ fn builds_and_runs(name: &str) {
 }
 
 macro_rules! programs {
-    ($($name:ident)*) => {
+    ($($name:ident.$kind:ident)*) => {
         $(#[test]
         fn $name() {
-            builds_and_runs(stringify!($name));
+            builds_and_runs(concat!(stringify!($name), ".", stringify!($kind)));
         })*
 
         #[test]
         fn every_program_is_run() {
-            let listed = [$(concat!(stringify!($name), ".c"),)*];
+            let listed = [$(concat!(stringify!($name), ".", stringify!($kind)),)*];
             for file in std::fs::read_dir(source("")).unwrap() {
                 let name = file.unwrap().file_name().into_string().unwrap();
-                assert!(!name.ends_with(".c") || listed.contains(&name.as_str()), "{name} is not run");
+                let is_program = name.ends_with(".c") || name.ends_with(".cpp");
+                assert!(!is_program || listed.contains(&name.as_str()), "{name} is not run");
             }
         }
     };
 }
 
-programs! { callbacks header_twice linkers longjmp memory modules nulls threads traps values }
+programs! {
+    callbacks.c exceptions.cpp header_twice.c linkers.c longjmp.c memory.c modules.c nulls.c threads.c traps.c values.c
+}

@@ -63,7 +63,7 @@ impl Group {
         if state.owner == thread_id() {
             return Ok(());
         }
-        if state.members.iter().any(|m| m.is_running()) {
+        if state.members.iter().any(|m| m.seems_running()) {
             let message = "the instance is running on its thread; attach it when it has returned";
             return Err(Error::new(ErrorKind::Busy, message));
         }
@@ -106,7 +106,7 @@ impl Group {
             Some(stack) if stack == state.stack || !stack.contains(sp) => {
                 Err("too little of the native stack is left to enter the guest".to_owned())
             }
-            Some(_) if state.members.iter().any(|m| m.has_crossings()) => {
+            Some(_) if state.members.iter().any(|m| m.seems_crossed()) => {
                 Err("the guest is entered on another stack than the one it is running on".to_owned())
             }
             Some(stack) => {

@@ -1,5 +1,6 @@
 //! Loaded modules.
 
+use crate::code::UnwindTable;
 use crate::code::registry::{ModuleCode, Range, Registration, register};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
@@ -15,12 +16,6 @@ use wasmbridge_artifact::{Artifact, ArtifactError, FunctionKind, Module as Metad
 /// The ELF machine number of the code that this host runs: EM_X86_64 (System V psABI, 4.1).
 const MACHINE: u16 = 62;
 
-unsafe extern "C" {
-    // libgcc's registry of unwind tables, which every Rust and C++ program on Linux links.
-    fn __register_frame(begin: *const u8);
-    fn __deregister_frame(begin: *const u8);
-}
-
 /// A compiled module, mapped into the process: immutable, and shared by all its instances.
 ///
 /// Cloning it gives another name for the same module. It may be used on any thread.
@@ -31,6 +26,7 @@ pub struct Module(Arc<Inner>);
 struct Inner {
     // Dropped first: the signal handler must not find what the fields after it own.
     _registration: Option<Registration>,
+    _unwind: Option<UnwindTable>,
     code: Box<ModuleCode>,
     engine: Engine,
     artifact: Artifact,
@@ -124,8 +120,15 @@ impl Module {
             // SAFETY: `code` is boxed, points into the mapping, and both are dropped after the registration.
             unsafe { register(text_start, text_start + text.len(), Range::Module(&*code)) }
         });
+        let eh_frame = &artifact.eh_frame;
+        let unwind = (eh_frame.len() > 4).then(|| {
+            // SAFETY: inside the mapping: the ranges of a parsed artifact are. The section is a whole unwind table that ends with a zero
+            // length, and it stays mapped until after it is deregistered.
+            unsafe { UnwindTable::at(mapping.start().add(eh_frame.start)) }
+        });
         let inner = Inner {
             _registration: registration,
+            _unwind: unwind,
             code,
             engine: engine.clone(),
             artifact,
@@ -134,10 +137,6 @@ impl Module {
             file,
             mapping,
         };
-        if let Some(eh_frame) = inner.eh_frame() {
-            // SAFETY: the section is a whole unwind table that ends with a zero length; it stays mapped until it is deregistered.
-            unsafe { __register_frame(eh_frame) };
-        }
         Ok(Module(Arc::new(inner)))
     }
 
@@ -210,23 +209,6 @@ impl Module {
     pub(crate) fn entry(&self, ty: u32) -> Option<usize> {
         let found = self.0.entries.binary_search_by_key(&ty, |e| e.0).ok()?;
         Some(self.0.entries[found].1)
-    }
-}
-
-impl Inner {
-    fn eh_frame(&self) -> Option<*const u8> {
-        let range = &self.artifact.eh_frame;
-        // SAFETY: inside the mapping: the ranges of a parsed artifact are.
-        (range.len() > 4).then(|| unsafe { self.mapping.start().add(range.start).cast_const() })
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if let Some(eh_frame) = self.eh_frame() {
-            // SAFETY: registered in `map`, once.
-            unsafe { __deregister_frame(eh_frame) };
-        }
     }
 }
 

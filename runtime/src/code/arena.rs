@@ -1,5 +1,6 @@
 //! Code of thunks: one piece for each signature, mapped once.
 
+use super::UnwindTable;
 use super::registry::{Range, Registration, ThunkCode, register};
 use crate::error::Error;
 use crate::os::{Access, Mapping, code_file};
@@ -11,6 +12,7 @@ use wasmbridge_trampolines::Shape;
 pub(crate) struct ThunkPages {
     // Dropped first: the signal handler must not find what the fields after it own.
     _registration: Registration,
+    _unwind: UnwindTable,
     _code: Box<ThunkCode>,
     mapping: Mapping,
 }
@@ -29,7 +31,8 @@ impl ThunkPages {
         let code = Box::new(ThunkCode { text, frame: shape.frame, traps: shape.traps.clone() });
         // SAFETY: `code` is boxed and dropped after the registration.
         let registration = unsafe { register(text, text + shape.code.len(), Range::Thunk(&*code)) };
-        Ok(ThunkPages { _registration: registration, _code: code, mapping })
+        let unwind = UnwindTable::new(shape.eh_frame(text as u64));
+        Ok(ThunkPages { _registration: registration, _unwind: unwind, _code: code, mapping })
     }
 
     /// The thunk's address: in the `Tail` convention, for compiled code only.

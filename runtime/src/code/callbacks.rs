@@ -8,6 +8,7 @@
 //! The code of slot `i` refers to record `i` relative to itself, so all groups of one size have the same code bytes, and one
 //! file serves them all. Making a callback writes a record and no code.
 
+use super::UnwindTable;
 use super::registry::{CallbackCode, Range, Registration, register};
 use crate::error::Error;
 use crate::os::{Access, Mapping, code_file};
@@ -43,6 +44,7 @@ unsafe impl Send for CallbackPages {}
 struct Group {
     // Dropped first: the signal handler must not find what the fields after it own.
     _registration: Registration,
+    _unwind: UnwindTable,
     _code: Box<CallbackCode>,
     _mapping: Mapping,
 }
@@ -139,7 +141,9 @@ impl CallbackPages {
         let end = text as usize + slots * stride;
         // SAFETY: `code` is boxed, the records are in the mapping, and both are dropped after the registration.
         let registration = unsafe { register(text as usize, end, Range::Callbacks(&*code)) };
-        self.groups.push(Group { _registration: registration, _code: code, _mapping: mapping });
+        let eh_frame = self.shape.eh_frame_of_copies(text as u64, stride as u32, slots as u32);
+        let unwind = UnwindTable::new(eh_frame);
+        self.groups.push(Group { _registration: registration, _unwind: unwind, _code: code, _mapping: mapping });
         Ok(())
     }
 }

@@ -3,6 +3,8 @@
 pub(crate) mod arena;
 pub(crate) mod callbacks;
 pub(crate) mod registry;
+mod unwind;
 
 pub(crate) use callbacks::CallbackPages;
 pub(crate) use registry::{Located, Place};
+pub(crate) use unwind::UnwindTable;

@@ -7,8 +7,8 @@ use crate::value::{Value, mismatch};
 use wasmbridge_artifact::TrapCode;
 use wasmbridge_artifact::vmctx::{EntryRecord, VmFuncRef, entry};
 
-/// An entry trampoline: see the artifact crate's `vmctx::entry`.
-type Entry = unsafe extern "C" fn(
+/// An entry trampoline: see the artifact crate's `vmctx::entry`. Exceptions of C++ and panics of Rust may pass through.
+type Entry = unsafe extern "C-unwind" fn(
     code: *const u8,
     callee_vmctx: *mut u8,
     values: *mut u128,
@@ -52,23 +52,20 @@ impl InstanceData {
         let record = EntryRecord { owner: self.vmctx };
         let here = std::ptr::from_ref(&record) as usize;
         group.check_entry(here)?;
-        if !self.is_running() {
+        // A `longjmp` or an exception out of an earlier call may have left crossings behind.
+        group.lock().members.iter().for_each(|member| member.drop_stale(here));
+        if self.depth.get() == 0 && !self.has_crossings() {
             // SAFETY: the vmctx is live, and no code of the instance runs.
             self.idle_stack_pointer.set(unsafe { (*self.vmctx).stack_pointer });
         }
-        // A `longjmp` out of an earlier call may have left crossings behind.
-        self.drop_stale(here);
-        self.depth.set(self.depth.get() + 1);
-        self.open_scope(here);
+        let running = Running::start(self, here);
         // SAFETY: the caller's promise; entry trampolines have the type `Entry`, and after a trap they return.
         unsafe {
             let function = *funcref;
             let entry: Entry = std::mem::transmute::<usize, Entry>(entry);
             entry(function.code, function.vmctx, values.as_mut_ptr(), 0, 0, 0, &record);
         }
-        self.close_scope(here);
-        self.end_calls();
-        self.depth.set(self.depth.get() - 1);
+        running.finish();
         // The lock is released before the error is built.
         let trap = group.lock().take_pending();
         match trap {
@@ -77,7 +74,7 @@ impl InstanceData {
         }
     }
 
-    /// Drops crossings that a `longjmp` has skipped. The host's frames lie above `here`, by how much is not known: a crossing just above
+    /// Drops crossings that a `longjmp` or an exception has skipped. The host's frames lie above `here`, by how much is not known: a crossing just above
     /// it is dropped if its frame has been written over. One that has not been is dropped by the next callback, and costs nothing until
     /// then but the bytes of the app's own stack that it had in use.
     fn drop_stale(&self, here: usize) {
@@ -98,5 +95,39 @@ impl InstanceData {
     /// A trap outside of wasm code: of an instruction that the runtime carries out itself.
     pub(crate) fn trap(&self, code: TrapCode, detail: Option<String>) -> Error {
         Error::from_trap(Trap { code, detail, frames: Vec::new(), exit_status: None })
+    }
+}
+
+/// A call of the host's that is running.
+struct Running<'a> {
+    instance: &'a InstanceData,
+    /// where it is on the stack
+    here: usize,
+    finished: bool,
+}
+
+impl<'a> Running<'a> {
+    fn start(instance: &'a InstanceData, here: usize) -> Running<'a> {
+        instance.depth.set(instance.depth.get() + 1);
+        instance.open_scope(here);
+        Running { instance, here, finished: false }
+    }
+
+    /// It has returned, from the guest's function or from a trap.
+    fn finish(mut self) {
+        self.finished = true;
+    }
+}
+
+impl Drop for Running<'_> {
+    /// Ends it; where an exception of C++ or a panic of Rust passes through, also what it has skipped.
+    fn drop(&mut self) {
+        if self.finished {
+            self.instance.close_scope(self.here);
+            self.instance.end_calls();
+        } else {
+            self.instance.group().lock().members.iter().for_each(|member| member.drop_below(self.here));
+        }
+        self.instance.depth.set(self.instance.depth.get() - 1);
     }
 }

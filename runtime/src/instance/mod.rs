@@ -34,9 +34,9 @@ use crate::group::Group;
 use crate::linker::ThunkInfo;
 use crate::memory::Memory;
 use crate::module::Module;
-use crate::os::{Mapping, StackBounds};
+use crate::os::{Mapping, StackBounds, bounds_around};
 use crate::table::Table;
-use crate::trap::Capture;
+use crate::trap::{Capture, backtrace, native};
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::sync::{Arc, Mutex};
 use wasmbridge_artifact::module::ExternIndex;
@@ -232,9 +232,24 @@ impl InstanceData {
     }
 
     /// Whether code of the instance is on the stack: a host call, or a C function that the app has called. (A callback that runs
-    /// without either is not seen: that the host does not delete the instance there is its side of the contract.)
+    /// without either is not seen: that the host does not delete the instance there is its side of the contract.) On the owner's thread.
     pub(crate) fn is_running(&self) -> bool {
-        self.depth.get() > 0 || self.has_crossings()
+        // What a `longjmp` or an exception has skipped is not on the stack. Where the unwinder cannot tell, it may be.
+        self.depth.get() > 0 || self.crossings().any(|frame| native::is_on_stack(frame.frame_pointer) != Some(false))
+    }
+
+    /// The same, as far as another thread can tell while the owner runs none of this: it looks at the owner's stack, if that is still there.
+    pub(crate) fn seems_running(&self) -> bool {
+        self.depth.get() > 0 || self.seems_crossed()
+    }
+
+    /// Whether a C function that the app has called seems to be running, on whatever stack.
+    pub(crate) fn seems_crossed(&self) -> bool {
+        let waits = |frame: CrossingFrame| {
+            let stack = bounds_around(frame.frame_pointer);
+            stack.is_some_and(|stack| backtrace::waits(frame.frame_pointer, stack.high))
+        };
+        self.crossings().any(waits)
     }
 
     /// Moves to a stack. Nothing runs.

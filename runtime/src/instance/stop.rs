@@ -76,7 +76,7 @@ impl InstanceData {
     }
 
     /// Forgets crossings and scopes of native frames below an address, and puts the guest's stack pointer back to where the innermost
-    /// crossing that is left has it.
+    /// crossing that is left has it. Who may not enter still may not.
     pub(crate) fn drop_below(&self, native_addr: usize) {
         self.close_scope(native_addr);
         let mut left = None;
@@ -92,7 +92,9 @@ impl InstanceData {
         unsafe {
             let head = self.head();
             (*head).crossings = (*head).crossings.add(dropped);
-            (*head).entry_ceiling = left.map_or(self.stack.get().high, |frame| frame.frame_pointer);
+            if (*head).pending == 0 {
+                (*head).entry_ceiling = left.map_or(self.stack.get().high, |frame| frame.frame_pointer);
+            }
             (*head).stack_pointer = left.map_or(self.idle_stack_pointer.get(), |frame| frame.stack_pointer);
         }
         self.end_calls();

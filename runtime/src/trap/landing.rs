@@ -27,13 +27,17 @@ pub(crate) struct Answer {
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn land(capture: *mut Capture) -> Answer {
     std::arch::naked_asm!(
+        ".cfi_startproc",
         // The stack pointer is a multiple of 16 before each call (System V psABI, 3.2.2).
         "sub rsp, 8",
+        ".cfi_adjust_cfa_offset 8",
         "call {answer}",
         "add rsp, 8",
+        ".cfi_adjust_cfa_offset -8",
         "xor edx, edx",
         "xorps xmm1, xmm1",
         "ret",
+        ".cfi_endproc",
         answer = sym answer,
     )
 }

@@ -5,10 +5,12 @@
 //! | `signals.rs` | installs the handler, decides whose fault it is |
 //! | `unwind.rs` | walks from the fault to the trampoline and gives the C caller its registers back |
 //! | `landing.rs` | runs as if the C caller had called it: records the trap, answers with the default |
+//! | `native.rs` | walks all frames of a thread, C's too, by their unwind tables |
 //! | `backtrace.rs` | turns addresses into frames with names |
 
 pub(crate) mod backtrace;
 pub(crate) mod landing;
+pub(crate) mod native;
 pub(crate) mod signals;
 pub(crate) mod unwind;
 

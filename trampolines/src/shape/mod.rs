@@ -126,9 +126,15 @@ pub enum ShapeError {
 }
 
 impl Shape {
-    /// The `.eh_frame` section, with its terminator, for copies of the code whose first bytes are at these addresses; to be handed to
-    /// `__register_frame`, so that debuggers and C++ exceptions find their way through.
-    pub fn eh_frame(&self, copies: impl IntoIterator<Item = u64>) -> Vec<u8> {
-        self.unwind.eh_frame(copies)
+    /// The `.eh_frame` section, with its terminator, for the code at an address: to be handed to `__register_frame`, so that debuggers and
+    /// exceptions find their way through.
+    pub fn eh_frame(&self, code: u64) -> Vec<u8> {
+        self.unwind.eh_frame(code)
+    }
+
+    /// The same for copies of the code, the first of them at an address and each `stride` bytes after the one before. It is as small as for
+    /// one copy.
+    pub fn eh_frame_of_copies(&self, code: u64, stride: u32, copies: u32) -> Vec<u8> {
+        self.unwind.eh_frame_of_copies(code, stride, copies)
     }
 }

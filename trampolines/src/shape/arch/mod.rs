@@ -5,7 +5,7 @@
 #[cfg(target_arch = "x86_64")]
 mod x64;
 #[cfg(target_arch = "x86_64")]
-pub(super) use x64::{FastEntry, fast_entry, frame_layout, is_record_reloc};
+pub(super) use x64::{FastEntry, fast_entry, frame_layout, is_record_reloc, unwind_rules};
 
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!("shapes are made for x86-64 only, so far");

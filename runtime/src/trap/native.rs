@@ -1,0 +1,89 @@
+//! The frames of the stack as the process's unwinder sees them: C's and ours alike.
+
+use std::ffi::c_void;
+use std::ops::ControlFlow;
+
+/// The unwinder's state for a frame.
+#[repr(C)]
+struct Context([u8; 0]);
+
+/// `_URC_NO_REASON` and `_URC_NORMAL_STOP` (Itanium C++ ABI: Exception Handling, 1.3).
+const GO_ON: i32 = 0;
+const STOP: i32 = 4;
+
+unsafe extern "C" {
+    // libgcc's unwinder, which every Rust and C++ program on Linux links.
+    fn _Unwind_Backtrace(trace: extern "C" fn(*mut Context, *mut c_void) -> i32, argument: *mut c_void) -> i32;
+    fn _Unwind_GetCFA(context: *mut Context) -> usize;
+}
+
+/// A frame.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NativeFrame {
+    /// its stack pointer when what it calls has returned: the canonical frame address of what it calls
+    pub(crate) sp: usize,
+}
+
+/// Visits the frames of this thread from the caller's on, until `visit` breaks or there is a frame that the unwinder knows nothing of.
+pub(crate) fn frames(mut visit: impl FnMut(NativeFrame) -> ControlFlow<()>) {
+    extern "C" fn trace<F: FnMut(NativeFrame) -> ControlFlow<()>>(context: *mut Context, visit: *mut c_void) -> i32 {
+        // SAFETY: the unwinder passes on what it was given below, and its context is good during this call.
+        let (visit, frame) = unsafe {
+            let frame = NativeFrame { sp: _Unwind_GetCFA(context) };
+            (&mut *visit.cast::<F>(), frame)
+        };
+        if visit(frame).is_continue() { GO_ON } else { STOP }
+    }
+    fn start<F: FnMut(NativeFrame) -> ControlFlow<()>>(visit: &mut F) {
+        // SAFETY: `trace` is for this type of `visit`.
+        unsafe { _Unwind_Backtrace(trace::<F>, std::ptr::from_mut(visit).cast()) };
+    }
+    start(&mut visit);
+}
+
+/// Whether a function with this frame pointer is on this thread's stack. `None` if there is a frame on the way that the unwinder knows nothing
+/// of.
+pub(crate) fn is_on_stack(frame_pointer: usize) -> Option<bool> {
+    // Above the caller's frame pointer and the return address.
+    let frame_address = frame_pointer + 2 * size_of::<usize>();
+    let mut found = None;
+    frames(|frame| {
+        if frame.sp < frame_address {
+            return ControlFlow::Continue(());
+        }
+        found = Some(frame.sp == frame_address);
+        ControlFlow::Break(())
+    });
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[inline(never)]
+    fn deeper(depth: u32, check: &dyn Fn()) {
+        if depth == 0 {
+            check()
+        } else {
+            deeper(depth - 1, check)
+        }
+        std::hint::black_box(depth);
+    }
+
+    #[test]
+    fn frames_on_the_stack_are_found_and_others_are_not() {
+        let mut callers = Vec::new();
+        frames(|frame| {
+            callers.push(frame.sp);
+            ControlFlow::Continue(())
+        });
+        assert!(callers.is_sorted(), "the stack grows downwards: {callers:x?}");
+        let outer = callers[3];
+        deeper(5, &|| {
+            assert_eq!(is_on_stack(outer - 16), Some(true));
+            assert_eq!(is_on_stack(outer - 15), Some(false));
+        });
+        assert_eq!(is_on_stack(usize::MAX - 64), None, "above all frames");
+    }
+}
