@@ -4,11 +4,12 @@
 //! `extern "C"`, a panic aborts.
 
 use crate::callback;
-use crate::crossing::{inbound, outbound, value_name};
+use crate::crossing::{Refused, inbound, outbound, value_name};
 use crate::instance::InstanceData;
 use crate::linker::ThunkInfo;
+use crate::memory::Bytes;
+use crate::os::guarded::{self, Fault};
 use crate::wait;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use wasmbridge_artifact::Builtin;
 use wasmbridge_artifact::vmctx::{CallbackRecord, ThunkRecord, VmHead};
 
@@ -70,6 +71,12 @@ fn status(done: Option<()>) -> u32 {
     u32::from(done.is_none())
 }
 
+/// What a status says of an instruction on memory. The trap that follows says why.
+fn memory_status(instance: &InstanceData, done: Result<(), Refused>) -> u32 {
+    let failed = done.map_err(|why| instance.refused_in_builtin(why)).is_err();
+    u32::from(failed)
+}
+
 /// The instance that calls.
 ///
 /// # Safety
@@ -91,30 +98,22 @@ unsafe extern "C" fn memory_copy(vmctx: *mut VmHead, to: u32, from: u32, dst: u6
     // SAFETY: called by compiled code.
     let instance = unsafe { instance(vmctx) };
     let copy = || {
-        let dst = instance.memory(to).range(dst, len)?;
-        let src = instance.memory(from).range(src, len)?;
-        // SAFETY: both ranges are accessible memory of the guest; `copy` allows overlap.
-        unsafe { dst.copy_from(src, len as usize) };
-        Some(())
+        let dst = instance.memory(to).bytes(dst, len, true)?;
+        dst.copy_from(&instance.memory(from).bytes(src, len, false)?)
     };
-    status(copy())
+    memory_status(instance, copy())
 }
 
 unsafe extern "C" fn memory_fill(vmctx: *mut VmHead, memory: u32, dst: u64, byte: u32, len: u64) -> u32 {
     // SAFETY: called by compiled code.
     let instance = unsafe { instance(vmctx) };
-    let fill = || {
-        let dst = instance.memory(memory).range(dst, len)?;
-        // SAFETY: accessible memory of the guest.
-        unsafe { dst.write_bytes(byte as u8, len as usize) };
-        Some(())
-    };
-    status(fill())
+    memory_status(instance, instance.memory(memory).bytes(dst, len, true).and_then(|bytes| bytes.fill(byte as u8)))
 }
 
 unsafe extern "C" fn memory_init(vmctx: *mut VmHead, memory: u32, segment: u32, dst: u64, src: u64, len: u64) -> u32 {
     // SAFETY: called by compiled code.
-    status(unsafe { instance(vmctx) }.memory_init(memory, segment, dst, src, len))
+    let instance = unsafe { instance(vmctx) };
+    memory_status(instance, instance.memory_init(memory, segment, dst, src, len))
 }
 
 unsafe extern "C" fn data_drop(vmctx: *mut VmHead, segment: u32) {
@@ -125,26 +124,48 @@ unsafe extern "C" fn data_drop(vmctx: *mut VmHead, segment: u32) {
 /// What a wait or notify says of an address that is out of bounds.
 const OUT_OF_BOUNDS: i64 = -1;
 
+/// The bytes that a wait or notify is about, and the key of its queue: where the host has them, if they are in a window, so that apps
+/// that share them meet.
+fn waiting_place(instance: &InstanceData, memory: u32, addr: u64, len: u64) -> Option<(Bytes, *const u8)> {
+    let memory = instance.memory(memory);
+    let place =
+        memory.bytes(addr, len, false).and_then(|bytes| Ok((bytes, memory.native(addr, len, false)?.cast_const())));
+    place.map_err(|why| instance.refused_in_builtin(why)).ok()
+}
+
+/// Waits at a place whose value is as expected; a value that has vanished is out of bounds.
+fn wait(key: *const u8, load: impl FnOnce() -> Result<bool, Fault>, timeout_ns: i64) -> i64 {
+    let mut vanished = false;
+    let is_expected = || {
+        load().unwrap_or_else(|Fault| {
+            vanished = true;
+            false
+        })
+    };
+    let woken = wait::wait(key, is_expected, timeout_ns) as i64;
+    if vanished { OUT_OF_BOUNDS } else { woken }
+}
+
 unsafe extern "C" fn memory_wait32(vmctx: *mut VmHead, memory: u32, addr: u64, expected: u32, timeout_ns: i64) -> i64 {
     // SAFETY: called by compiled code.
-    let Some(place) = (unsafe { instance(vmctx) }).memory(memory).range(addr, 4) else { return OUT_OF_BOUNDS };
-    // SAFETY: accessible memory of the guest, where it stays; compiled code has checked the alignment.
-    let value = unsafe { AtomicU32::from_ptr(place.cast()) };
-    wait::wait(place, || value.load(Ordering::SeqCst) == expected, timeout_ns) as i64
+    let instance = unsafe { instance(vmctx) };
+    let Some((bytes, key)) = waiting_place(instance, memory, addr, 4) else { return OUT_OF_BOUNDS };
+    // SAFETY: in the guest's memory or a window; compiled code has checked the alignment.
+    wait(key, || unsafe { guarded::load32(bytes.view()) }.map(|value| value == expected), timeout_ns)
 }
 
 unsafe extern "C" fn memory_wait64(vmctx: *mut VmHead, memory: u32, addr: u64, expected: u64, timeout_ns: i64) -> i64 {
     // SAFETY: called by compiled code.
-    let Some(place) = (unsafe { instance(vmctx) }).memory(memory).range(addr, 8) else { return OUT_OF_BOUNDS };
+    let instance = unsafe { instance(vmctx) };
+    let Some((bytes, key)) = waiting_place(instance, memory, addr, 8) else { return OUT_OF_BOUNDS };
     // SAFETY: as in `memory_wait32`.
-    let value = unsafe { AtomicU64::from_ptr(place.cast()) };
-    wait::wait(place, || value.load(Ordering::SeqCst) == expected, timeout_ns) as i64
+    wait(key, || unsafe { guarded::load64(bytes.view()) }.map(|value| value == expected), timeout_ns)
 }
 
 unsafe extern "C" fn memory_notify(vmctx: *mut VmHead, memory: u32, addr: u64, count: u32) -> i64 {
     // SAFETY: called by compiled code.
-    let place = unsafe { instance(vmctx) }.memory(memory).range(addr, 4);
-    place.map_or(OUT_OF_BOUNDS, |place| i64::from(wait::notify(place, count)))
+    let place = waiting_place(unsafe { instance(vmctx) }, memory, addr, 4);
+    place.map_or(OUT_OF_BOUNDS, |(_, key)| i64::from(wait::notify(key, count)))
 }
 
 unsafe extern "C" fn table_grow(vmctx: *mut VmHead, table: u32, delta: u64, value: u64) -> u64 {

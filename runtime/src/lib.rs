@@ -21,6 +21,7 @@
 //! | `callback`, `crossing` | from C into wasm and back: C function pointers; values that take more than a check |
 //! | `host` | functions of the host's that know their caller |
 //! | `builtins` | what compiled code calls |
+//! | `window` | native data that apps see in place |
 //! | `wait` | threads that wait for a place in a shared memory |
 //! | `group` | who may enter: threads, stacks, pending traps |
 //! | `trap` | from a fault to an error: signal handler, unwinding, backtraces |
@@ -44,6 +45,7 @@ mod table;
 mod trap;
 mod value;
 mod wait;
+mod window;
 
 pub use callback::{Answer, CallbackOptions, NativeFn};
 pub use engine::{Config, Engine};
@@ -55,6 +57,7 @@ pub use module::Module;
 pub use value::{FuncRef, Value};
 pub use wasmbridge_artifact::{FuncType, TrapCode, ValType, module as metadata};
 pub use wasmbridge_trampolines::{PrototypeError, Signature, TypeNames};
+pub use window::{Grant, Region, Rights, Window, WindowMode, WindowOptions};
 
 /// How often a callback has answered with its default value instead of running the guest to its end.
 ///

@@ -8,7 +8,7 @@ mod common;
 
 use common::instance_with;
 use std::ffi::c_int;
-use wasmbridge_runtime::{CallbackOptions, Value};
+use wasmbridge_runtime::{CallbackOptions, Instance, Region, Rights, Value, WindowMode, WindowOptions};
 
 extern "C" fn twice(function: extern "C" fn(c_int) -> c_int, n: c_int) -> c_int {
     function(function(n))
@@ -34,10 +34,34 @@ fn use_everything() {
     let inc: extern "C" fn(c_int) -> c_int = unsafe { std::mem::transmute(inc.0) };
     assert_eq!(inc(1), 2);
     assert!(app.call("fail", &[]).is_err());
+    use_windows(&app);
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let both: Vec<&str> = maps.lines().filter(|l| l.split(' ').nth(1).is_some_and(|p| p.starts_with("rwx"))).collect();
     assert!(both.is_empty(), "writable and executable: {both:#?}");
     assert!(maps.lines().any(|l| l.contains("r-xp") && l.contains("wasmbridge")), "the code is where it is looked for");
+}
+
+/// Every way in which native data becomes visible.
+fn use_windows(app: &Instance) {
+    let base = unsafe {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        libc::mmap(std::ptr::null_mut(), 8192, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)
+    };
+    for (mode, len, options) in [
+        (WindowMode::Copied, 100, WindowOptions { allow_copy: true, ..WindowOptions::default() }),
+        (WindowMode::Adopted, 8192, WindowOptions::default()),
+        (WindowMode::Aliased, 8192, WindowOptions::default()),
+    ] {
+        let window = unsafe { app.map_window(base.cast(), len, Rights::Read, &options) }.unwrap();
+        assert_eq!(window.mode, mode);
+        let upgraded = app.protect_window(window.guest_addr, Rights::ReadWrite).is_ok();
+        assert_eq!(upgraded, mode != WindowMode::Copied);
+        app.unmap_window(window.guest_addr).unwrap();
+    }
+    let region = Region::new(5000).unwrap();
+    region.grant(app, Rights::ReadWrite).unwrap();
+    region.grant(app, Rights::Read).unwrap();
+    assert!(region.revoke(app).unwrap());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::inbound::{pointer_in, range_error, string_in, user_in};
 use super::{Refused, count, integer_behind, read_integer, value_name};
 use crate::instance::InstanceData;
 use crate::linker::ThunkInfo;
-use wasmbridge_trampolines::{Crossing, Expr, Scalar, Signature};
+use wasmbridge_trampolines::{Crossing, Direction, Expr, Scalar, Signature};
 
 /// Replaces each wasm argument by its native value.
 pub(crate) fn enter(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64]) -> Result<(), Refused> {
@@ -27,14 +27,15 @@ pub(crate) fn enter(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64]
         let value = guest[index];
         slots[index] = match &param.crossing {
             Crossing::Scalar(_) | Crossing::User => continue,
-            Crossing::Extent { count, element_size, .. } => {
+            Crossing::Extent { count, element_size, direction, .. } => {
                 let len = extent(instance, signature, count, &numbers, &guest, *element_size)
                     .map_err(|why| format!("{}: {why}", name(index)))?;
                 // C would follow a NULL that is said to have bytes behind it.
                 match value {
                     0 if len == 0 => 0,
                     0 => return Err(format!("{}: NULL, with a length of {len} bytes", name(index))),
-                    _ => in_memory(instance, value, len).map_err(|why| format!("{}: {why}", name(index)))?,
+                    _ => in_memory(instance, value, len, *direction != Direction::In)
+                        .map_err(|why| format!("{}: {why}", name(index)))?,
                 }
             }
             // SAFETY: the shape gives the address of the argument's cells.
@@ -61,9 +62,11 @@ fn extent(
 ) -> Result<u64, Refused> {
     let mut deref = |at: usize| {
         let int = integer_behind(signature, at)?;
-        let native = instance.range(guest[at], u64::from(int.native_bytes))?;
-        // SAFETY: the integer lies in the app's memory (just checked), and only this thread runs the app.
-        Some(unsafe { read_integer(int, native) })
+        let mut bytes = [0; 8];
+        let integer = instance.bytes(guest[at], u64::from(int.native_bytes), false).ok()?;
+        integer.read(&mut bytes[..usize::from(int.native_bytes)]).ok()?;
+        // SAFETY: no integer has more than eight bytes.
+        Some(unsafe { read_integer(int, bytes.as_ptr()) })
     };
     let elements = count(expr, numbers, signature, &mut deref)?;
     elements.checked_mul(u64::from(element_size)).ok_or_else(|| "its length overflows".to_owned())
@@ -83,29 +86,23 @@ pub(crate) fn scalar_out(scalar: Scalar, guest: u64) -> u64 {
     }
 }
 
-/// The native address of `len` bytes of the app's.
-fn in_memory(instance: &InstanceData, guest_addr: u64, len: u64) -> Result<u64, Refused> {
-    instance.range(guest_addr, len).map(|native| native as u64).ok_or_else(|| {
-        let size = instance.memory_len();
-        format!("{len} bytes at {guest_addr:#x} are not in the app's memory of {size:#x} bytes")
-    })
+/// The native address of `len` bytes of the app's, which C reads, or writes too.
+fn in_memory(instance: &InstanceData, guest_addr: u64, len: u64, write: bool) -> Result<u64, Refused> {
+    instance.native(guest_addr, len, write).map(|native| native as u64)
 }
 
 /// A guest value, not 0, that is a pointer in C and is neither an extent nor a function.
 pub(crate) fn pointer_like(instance: &InstanceData, crossing: &Crossing, guest: u64) -> Result<u64, Refused> {
     match crossing {
-        Crossing::Pointer { pointee_size, .. } => in_memory(instance, guest, u64::from(*pointee_size)),
+        Crossing::Pointer { pointee_size, .. } => in_memory(instance, guest, u64::from(*pointee_size), true),
         Crossing::Handle { type_name } => {
             instance.scopes.handles.borrow().get(guest as u32, type_name).map(|object| object as u64)
         }
         Crossing::Str => {
-            let available = instance.available(guest);
-            let start = in_memory(instance, guest, 1)? as *const u8;
-            // SAFETY: `available` bytes from `start` on are the app's (just looked up), and only this thread runs the app.
-            let bytes = unsafe { std::slice::from_raw_parts(start, available as usize) };
-            match bytes.contains(&0) {
-                true => Ok(start as u64),
-                false => Err(format!("the string at {guest:#x} has no end in the app's memory")),
+            let start = in_memory(instance, guest, 1, false)?;
+            match instance.bytes(guest, instance.available(guest), false)?.find_zero()? {
+                Some(_) => Ok(start),
+                None => Err(format!("the string at {guest:#x} has no end in the app's memory")),
             }
         }
         Crossing::HandleArray { .. } | Crossing::StrArray { .. } => {
@@ -113,7 +110,7 @@ pub(crate) fn pointer_like(instance: &InstanceData, crossing: &Crossing, guest: 
         }
         Crossing::Function { signature, .. } => instance.function_out(signature, guest as u32),
         // As a result: its length is not known to this side, so it is checked like any pointer.
-        Crossing::Extent { .. } => in_memory(instance, guest, 1),
+        Crossing::Extent { direction, .. } => in_memory(instance, guest, 1, *direction != Direction::In),
         Crossing::Scalar(_) | Crossing::User | Crossing::Struct(_) => {
             unreachable!("the callers convert numbers and structs")
         }

@@ -9,8 +9,6 @@ use std::cell::Cell;
 use std::ops::Range;
 use wasmbridge_artifact::vmctx::HOST_PAGE;
 
-/// The most scratch memory of one app, in bytes of address space.
-const MAX_BYTES: u64 = 64 << 20;
 /// It becomes accessible in steps of this many bytes.
 const STEP: u64 = 64 << 10;
 /// What is copied is aligned to this many bytes: any scalar may lie at its start.
@@ -30,11 +28,11 @@ pub(crate) struct Scratch {
 pub(crate) struct Mark(u64);
 
 impl Scratch {
-    /// Scratch at the front of a window area.
+    /// Scratch in a range of whole pages.
     pub(crate) fn new(area: Range<u64>) -> Scratch {
         // One guard page on each side keeps runs past its ends from passing for accesses to something else.
         let start = (area.start + HOST_PAGE).min(area.end);
-        let end = area.end.saturating_sub(HOST_PAGE).min(start + MAX_BYTES).max(start);
+        let end = area.end.saturating_sub(HOST_PAGE).max(start);
         Scratch { start, end, committed: Cell::new(start), top: Cell::new(start) }
     }
 
@@ -76,7 +74,7 @@ impl Scratch {
             self.committed.set(to);
         }
         self.top.set(top);
-        let native = memory.range(guest_addr, len).expect("just allocated");
+        let native = memory.own(guest_addr, len).expect("just allocated");
         Ok((guest_addr, native))
     }
 }
@@ -94,7 +92,7 @@ mod tests {
 
     #[test]
     fn guards_lie_around_it() {
-        let scratch = Scratch::new(0xc000_0000..0x1_0000_0000);
-        assert_eq!((scratch.start, scratch.end), (0xc000_1000, 0xc000_1000 + MAX_BYTES));
+        let scratch = Scratch::new(0xc000_0000..0xc400_0000);
+        assert_eq!((scratch.start, scratch.end), (0xc000_1000, 0xc3ff_f000));
     }
 }

@@ -7,6 +7,7 @@ use super::Refused;
 use super::inbound::{function_or_pointer_in, scalar_in, user_in};
 use super::outbound::{pointer_like, scalar_out};
 use crate::instance::InstanceData;
+use crate::memory::Bytes;
 use std::cell::RefCell;
 use wasmbridge_trampolines::abi::sysv;
 use wasmbridge_trampolines::signature::{Leaf, Record, Value};
@@ -116,19 +117,14 @@ fn guest_bytes(instance: &InstanceData, record: &Record, wasm: u64) -> Result<Ve
         return Ok(wasm.to_le_bytes()[..len].to_vec());
     }
     let mut bytes = vec![0; len];
-    let from = in_memory(instance, record, wasm)?;
-    // SAFETY: as many bytes of the app's (just looked up), and only this thread runs the app. They are read once: what is checked
-    // is what is used.
-    unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(from, len) };
+    // They are read once: what is checked is what is used.
+    in_memory(instance, record, wasm, false)?.read(&mut bytes)?;
     Ok(bytes)
 }
 
 /// Where a struct of the app's is.
-fn in_memory(instance: &InstanceData, record: &Record, guest_addr: u64) -> Result<*mut u8, Refused> {
-    let len = record.guest.size;
-    instance
-        .range(guest_addr, len.into())
-        .ok_or_else(|| format!("the struct of {len} bytes at {guest_addr:#x} is not in the app's memory"))
+fn in_memory(instance: &InstanceData, record: &Record, guest_addr: u64, write: bool) -> Result<Bytes, Refused> {
+    instance.bytes(guest_addr, record.guest.size.into(), write).map_err(|why| format!("a struct: {why}"))
 }
 
 /// The wasm value of a scalar's bytes.
@@ -211,9 +207,7 @@ pub(super) unsafe fn result_in(instance: &InstanceData, record: &Record, cells: 
         *guest = single(&bytes);
         return Ok(cells);
     }
-    let to = in_memory(instance, record, *guest)?;
-    // SAFETY: as many bytes of the app's (just looked up), and only this thread runs the app.
-    unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    in_memory(instance, record, *guest, true)?.write(&bytes)?;
     Ok(cells)
 }
 

@@ -271,7 +271,7 @@ impl InstanceData {
             let SegmentMode::Active { index: memory, offset } = &segment.mode else { continue };
             if !segment.in_image {
                 let (to, len) = (self.evaluate(offset) as u64, segment.end - segment.start);
-                self.memory_init(*memory, index as u32, to, 0, len).ok_or_else(|| {
+                self.memory_init(*memory, index as u32, to, 0, len).map_err(|_| {
                     let detail = format!("data segment {index} of {len} bytes does not fit its memory");
                     self.trap(TrapCode::MemoryOutOfBounds, Some(detail))
                 })?;

@@ -140,24 +140,20 @@ impl Instance {
         Some(MemoryView { base: self.data.memory_base(), len_bytes, shared: ty.shared })
     }
 
-    /// The native address of `len` bytes at a guest address of memory 0.
+    /// The native address of `len` bytes at a guest address of memory 0. In a window that is the address that the data had before.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if they are not all in the app's memory.
     pub fn native_ptr(&self, guest_addr: u64, len: u64) -> Result<*mut u8, Error> {
-        self.data.range(guest_addr, len).ok_or_else(|| {
-            let size = self.data.memory_len();
-            let message = format!("{len} bytes at {guest_addr:#x} are not in the app's memory of {size:#x} bytes");
-            Error::new(ErrorKind::InvalidArgument, message)
-        })
+        self.data.native(guest_addr, len, false).map_err(|why| Error::new(ErrorKind::InvalidArgument, why))
     }
 
-    /// The guest address of a native address in memory 0.
+    /// The guest address of a native address in memory 0, or in the data of a window.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if it is not in the app's memory.
     pub fn guest_addr(&self, native_ptr: *const u8) -> Result<u64, Error> {
-        let inside = |&guest_addr: &u64| self.data.range(guest_addr, 1).is_some();
+        let inside = |&guest_addr: &u64| self.data.bytes(guest_addr, 1, false).is_ok();
         self.data
             .guest_addr(native_ptr as usize)
             .filter(inside)

@@ -7,6 +7,7 @@
 //! | `functions.rs` | function pointers, both ways |
 //! | `scoped.rs` | callbacks that C keeps for a while |
 //! | `stop.rs` | traps and refusals: what is recorded, and what is put back |
+//! | `windows.rs` | windows, as the host makes them |
 //! | `segments.rs` | constant expressions and the instructions on segments |
 //! | `handle.rs` | [`Instance`], what the host holds |
 //!
@@ -21,6 +22,7 @@ mod handle;
 mod scoped;
 mod segments;
 mod stop;
+mod windows;
 
 pub use handle::{Instance, MemoryView};
 
@@ -30,13 +32,15 @@ use crate::code::registry::Registration;
 use crate::crossing::Refused;
 use crate::crossing::scope::Scopes;
 use crate::engine::Engine;
+use crate::error::{Error, ErrorKind};
 use crate::group::Group;
 use crate::linker::ThunkInfo;
-use crate::memory::Memory;
+use crate::memory::{Bytes, Memory};
 use crate::module::Module;
 use crate::os::{Mapping, StackBounds, bounds_around};
 use crate::table::Table;
 use crate::trap::{Capture, backtrace, native};
+use crate::window::WindowSpace;
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::sync::{Arc, Mutex};
 use wasmbridge_artifact::module::ExternIndex;
@@ -163,18 +167,29 @@ impl InstanceData {
         self.memory0().map_or(0, Memory::len_bytes)
     }
 
-    /// The native address of `len` bytes of memory 0.
-    pub(crate) fn range(&self, guest_addr: u64, len: u64) -> Option<*mut u8> {
-        self.memory0()?.range(guest_addr, len)
+    fn some_memory(&self) -> Result<&Memory, Refused> {
+        self.memory0().ok_or_else(|| "the app has no memory".to_owned())
+    }
+
+    /// `len` bytes at a guest address of memory 0, to read, or to write too.
+    pub(crate) fn bytes(&self, guest_addr: u64, len: u64, write: bool) -> Result<Bytes, Refused> {
+        self.some_memory()?.bytes(guest_addr, len, write)
+    }
+
+    /// The address that C is given of `len` bytes at a guest address of memory 0, which it reads, or writes too.
+    pub(crate) fn native(&self, guest_addr: u64, len: u64, write: bool) -> Result<*mut u8, Refused> {
+        self.some_memory()?.native(guest_addr, len, write)
     }
 
     /// How many bytes from a guest address on are the app's, without a gap.
     pub(crate) fn available(&self, guest_addr: u64) -> u64 {
-        let Some(memory) = self.memory0() else { return 0 };
-        match memory.len_bytes().checked_sub(guest_addr) {
-            Some(available) => available,
-            None => memory.scratch.available(guest_addr),
-        }
+        self.memory0().map_or(0, |memory| memory.available(guest_addr))
+    }
+
+    /// The windows of memory 0.
+    pub(crate) fn windows(&self) -> Result<&Arc<WindowSpace>, Error> {
+        let memory = self.some_memory().map_err(|why| Error::new(ErrorKind::NotFound, why))?;
+        Ok(&memory.windows)
     }
 
     /// The guest address of a native address in memory 0.

@@ -1,6 +1,7 @@
 //! Constant expressions, and the instructions on segments.
 
 use super::InstanceData;
+use crate::crossing::Refused;
 use wasmbridge_artifact::module::{ConstExpr, ConstOp, ElementItems};
 use wasmbridge_artifact::vmctx::value_size;
 
@@ -65,8 +66,8 @@ impl InstanceData {
         }
     }
 
-    /// `memory.init`; `None` if it is out of bounds.
-    pub(crate) fn memory_init(&self, memory: u32, segment: u32, dst: u64, src: u64, len: u64) -> Option<()> {
+    /// `memory.init`; why not, if it is out of bounds.
+    pub(crate) fn memory_init(&self, memory: u32, segment: u32, dst: u64, src: u64, len: u64) -> Result<(), Refused> {
         let data = match self.dropped_data.borrow()[segment as usize] {
             true => &[],
             false => {
@@ -74,12 +75,10 @@ impl InstanceData {
                 &self.module.data()[segment.start as usize..segment.end as usize]
             }
         };
-        let end = src.checked_add(len).filter(|&end| end <= data.len() as u64)?;
-        let dst = self.memory(memory).range(dst, len)?;
-        let source = &data[src as usize..end as usize];
-        // SAFETY: `len` accessible bytes of the guest; a segment's bytes are not part of a memory.
-        unsafe { dst.copy_from_nonoverlapping(source.as_ptr(), source.len()) };
-        Some(())
+        let end = src.checked_add(len).filter(|&end| end <= data.len() as u64).ok_or_else(|| {
+            format!("{len} bytes from {src} on are not in data segment {segment} of {} bytes", data.len())
+        })?;
+        self.memory(memory).bytes(dst, len, true)?.write(&data[src as usize..end as usize])
     }
 
     /// `data.drop`

@@ -9,6 +9,7 @@ use crate::error::{Frame, Trap};
 use crate::group::State;
 use crate::os::thread_id;
 use crate::trap::{Capture, backtrace};
+use crate::window::Fault;
 use wasmbridge_artifact::TrapCode;
 
 impl InstanceData {
@@ -21,7 +22,7 @@ impl InstanceData {
         }
         if state.pending.is_none() {
             let detail = match capture.code {
-                TrapCode::MemoryOutOfBounds => capture.guest_addr.map(|addr| self.describe(addr)),
+                TrapCode::MemoryOutOfBounds if let Some(fault) = capture.fault => Some(self.describe(fault)),
                 _ => state.members.iter().find_map(|m| m.refusal.take()),
             };
             let name = (!capture.record.is_null()).then(|| {
@@ -35,8 +36,14 @@ impl InstanceData {
         state.block();
     }
 
-    fn describe(&self, guest_addr: u64) -> String {
-        format!("guest address {guest_addr:#x}, memory has {:#x} bytes", self.memory_len())
+    fn describe(&self, fault: Fault) -> String {
+        let window = self.windows().map(|windows| windows.describe(fault)).unwrap_or_default();
+        format!("guest address {:#x}, memory has {:#x} bytes{window}", fault.guest_addr, self.memory_len())
+    }
+
+    /// A builtin could not carry out an instruction, which is about to trap.
+    pub(crate) fn refused_in_builtin(&self, why: String) {
+        *self.refusal.borrow_mut() = Some(why);
     }
 
     /// A value for a callback was refused, before its function ran or after it.

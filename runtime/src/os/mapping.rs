@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::io;
 use std::io::Write;
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd};
 use wasmbridge_artifact::vmctx::HOST_PAGE;
 
 /// What may be done with pages. There is no "write and execute".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
+    /// nothing
+    None,
     /// read
     Read,
     /// read and write
@@ -20,6 +22,7 @@ pub(crate) enum Access {
 impl Access {
     fn bits(self) -> libc::c_int {
         match self {
+            Access::None => libc::PROT_NONE,
             Access::Read => libc::PROT_READ,
             Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
             Access::ReadExecute => libc::PROT_READ | libc::PROT_EXEC,
@@ -116,13 +119,72 @@ impl Mapping {
         if len == 0 {
             return Ok(());
         }
-        let flags = libc::MAP_PRIVATE | libc::MAP_FIXED;
-        // SAFETY: `MAP_FIXED` replaces pages inside this mapping only (checked above).
+        self.replace(offset, len, access.bits(), libc::MAP_PRIVATE, file.as_raw_fd(), file_offset)
+    }
+
+    /// Replaces `[offset, offset + len)` by the pages of a file themselves: what is written there is in the file.
+    pub(crate) fn share_file(
+        &self,
+        offset: usize,
+        len: usize,
+        file: BorrowedFd<'_>,
+        file_offset: u64,
+        access: Access,
+    ) -> io::Result<()> {
+        check_pages(offset, len, self.len);
+        assert_ne!(access, Access::ReadExecute, "what is shared is not executed");
+        self.replace(offset, len, access.bits(), libc::MAP_SHARED, file.as_raw_fd(), file_offset)
+    }
+
+    /// Replaces `[offset, offset + len)` by new zero pages.
+    pub(crate) fn fresh(&self, offset: usize, len: usize, access: Access) -> io::Result<()> {
+        check_pages(offset, len, self.len);
+        self.replace(offset, len, access.bits(), libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
+    }
+
+    /// Takes everything out of `[offset, offset + len)`: inaccessible, as it was reserved.
+    pub(crate) fn clear(&self, offset: usize, len: usize) -> io::Result<()> {
+        check_pages(offset, len, self.len);
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        self.replace(offset, len, libc::PROT_NONE, flags, -1, 0)
+    }
+
+    fn replace(
+        &self,
+        offset: usize,
+        len: usize,
+        bits: libc::c_int,
+        flags: libc::c_int,
+        descriptor: RawFd,
+        file_offset: u64,
+    ) -> io::Result<()> {
+        // SAFETY: `MAP_FIXED` replaces pages inside this mapping only: the callers have checked.
         let address = unsafe {
             let at = self.start.add(offset).cast();
-            libc::mmap(at, len, access.bits(), flags, file.as_raw_fd(), file_offset as libc::off_t)
+            libc::mmap(at, len, bits, flags | libc::MAP_FIXED, descriptor, file_offset as libc::off_t)
         };
         if address == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Replaces `[offset, offset + len)` by the pages of another, shared mapping of this process.
+    ///
+    /// # Safety
+    /// `[native, native + len)` are whole pages of one mapping, which is shared. No code that must not write to them runs
+    /// between `[offset, offset + len)` and its change of access.
+    pub(crate) unsafe fn alias(&self, offset: usize, len: usize, native: usize, access: Access) -> io::Result<()> {
+        check_pages(offset, len, self.len);
+        check_pages(native, len, usize::MAX);
+        // With an old length of 0, `mremap` makes a second mapping of the same pages and leaves the first where it is
+        // (mremap(2)). The second has the first one's access until `protect` has changed it.
+        // SAFETY: `MREMAP_FIXED` replaces pages inside this mapping only (checked above); the rest is the caller's promise.
+        let address = unsafe {
+            let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+            libc::mremap(native as *mut libc::c_void, 0, len, flags, self.start.add(offset))
+        };
+        if address == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        self.protect(offset, len, access)
     }
 }
 
@@ -150,6 +212,18 @@ pub(crate) fn code_file(bytes: &[u8]) -> io::Result<File> {
     file.write_all(bytes)?;
     file.set_len((bytes.len() as u64).next_multiple_of(HOST_PAGE))?;
     let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE | libc::F_SEAL_SEAL;
+    // SAFETY: a plain call on a descriptor we own.
+    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(file)
+}
+
+/// A file in memory of `len` bytes, all zero, that can neither shrink nor grow: whoever maps it never meets its end.
+pub(crate) fn shared_file(name: &std::ffi::CStr, len: u64) -> io::Result<File> {
+    let file = memfd(name)?;
+    file.set_len(len)?;
+    let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
     // SAFETY: a plain call on a descriptor we own.
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } != 0 {
         return Err(io::Error::last_os_error());

@@ -4,9 +4,11 @@
 //! given to it are multiples of the host page, which is checked once, here.
 
 mod cpu;
+pub(crate) mod guarded;
 mod mapping;
+pub(crate) mod native;
 mod stack;
 
 pub(crate) use cpu::has_feature;
-pub(crate) use mapping::{Access, Mapping, code_file, file_bytes, memfd};
+pub(crate) use mapping::{Access, Mapping, code_file, file_bytes, memfd, shared_file};
 pub(crate) use stack::{StackBounds, bounds_around, thread_id, thread_stack};

@@ -14,6 +14,7 @@ pub(crate) mod native;
 pub(crate) mod signals;
 pub(crate) mod unwind;
 
+use crate::window::Fault;
 use wasmbridge_artifact::TrapCode;
 
 /// The most frames of a backtrace.
@@ -24,8 +25,8 @@ pub(crate) const MAX_FRAMES: usize = 128;
 pub(crate) struct Capture {
     /// the trap
     pub(crate) code: TrapCode,
-    /// the address whose access faulted, if it lies in the reservation of a memory: the guest address
-    pub(crate) guest_addr: Option<u64>,
+    /// the access that faulted, if it lies in the reservation of a memory
+    pub(crate) fault: Option<Fault>,
     /// the faulting pc, then return addresses, innermost first
     pub(crate) pcs: [usize; MAX_FRAMES],
     /// how many of `pcs` are filled
@@ -43,7 +44,7 @@ impl Capture {
     pub(crate) fn new() -> Capture {
         Capture {
             code: TrapCode::Unreachable,
-            guest_addr: None,
+            fault: None,
             pcs: [0; MAX_FRAMES],
             depth: 0,
             frame_pointer: 0,

@@ -8,19 +8,24 @@
 //!
 //! # Whose fault is it
 //! A trap is a fault whose pc is an instruction that the compiler has listed as able to trap, and whose signal is one that
-//! this trap can raise; for a memory access also only an address inside the reservation of a linear memory. All else goes to
-//! the handler that was there before: the host's, a debugger's, a sanitizer's, or the default, which dumps core at the right pc.
+//! this trap can raise; for a memory access also only an address inside the reservation of a linear memory. A fault of the runtime itself, in one of
+//! the few functions that are made for it ([`guarded`]), ends that function. All else goes to the handler that was there before: the host's, a debugger's, a sanitizer's, or the default, which dumps core at the right pc.
 
 use super::unwind::{self, End};
 use super::{Capture, MAX_FRAMES, landing};
 use crate::code::registry::{Range, Reader};
 use crate::error::Error;
+use crate::os::guarded;
+use crate::window::Fault;
 use std::sync::OnceLock;
 use wasmbridge_artifact::TrapCode;
 use wasmbridge_artifact::vmctx::{EntryRecord, VmHead, entry};
 
 /// The signals that wasm code raises on x86-64: guard pages, `ud2`, `div`; SIGBUS for a file that was cut under a mapping.
 const SIGNALS: [libc::c_int; 4] = [libc::SIGSEGV, libc::SIGILL, libc::SIGFPE, libc::SIGBUS];
+
+/// In the error code of a page fault: it was a write (Intel SDM, volume 3, 4.7, "Page-Fault Exceptions").
+const PAGE_FAULT_WRITE: i64 = 1 << 1;
 
 /// The handlers that were there before, in the order of `SIGNALS`; set when ours stand.
 static PREVIOUS: OnceLock<Result<[libc::sigaction; 4], i32>> = OnceLock::new();
@@ -88,14 +93,18 @@ unsafe fn try_trap(signal: libc::c_int, info: &libc::siginfo_t, context: &mut li
     let get = |index: libc::c_int| registers[index as usize];
     let pc = get(libc::REG_RIP) as usize;
     let reader = Reader::new();
-    let Some(located) = reader.locate(pc) else { return false };
+    let Some(located) = reader.locate(pc) else { return try_guarded(&reader, pc, signal, info, context) };
     let Some(code) = located.trap(pc).filter(|&code| raises(code, signal)) else { return false };
-    let mut guest_addr = None;
+    let mut fault = None;
     if matches!(signal, libc::SIGSEGV | libc::SIGBUS) {
         // SAFETY: these two signals carry an address.
         let address = unsafe { info.si_addr() } as usize;
         match reader.find(address) {
-            Some(Range::Memory(base)) => guest_addr = Some((address - base) as u64),
+            Some(Range::Memory(base)) => {
+                let write = get(libc::REG_ERR) & PAGE_FAULT_WRITE != 0;
+                let beyond_file = signal == libc::SIGBUS;
+                fault = Some(Fault { guest_addr: (address - base) as u64, write, beyond_file });
+            }
             // The instance's crossings are used up: its native stack could hold more of them than the array.
             Some(Range::Guard) if code == TrapCode::StackOverflow => {}
             // Null references are read at their offset from address 0.
@@ -129,7 +138,7 @@ unsafe fn try_trap(signal: libc::c_int, info: &libc::siginfo_t, context: &mut li
     };
     // SAFETY: the instance is running on this thread, so its head and capture are live and ours.
     let capture = unsafe { capture_of(vmctx) };
-    *capture = Capture { code, guest_addr, pcs, depth, frame_pointer: found.frame_pointer, record, vmctx };
+    *capture = Capture { code, fault, pcs, depth, frame_pointer: found.frame_pointer, record, vmctx };
 
     // As if the C caller had called the landing: the return address is at the stack pointer, the first argument in rdi.
     let mut set = |index: libc::c_int, value: usize| registers[index as usize] = value as i64;
@@ -145,6 +154,27 @@ unsafe fn try_trap(signal: libc::c_int, info: &libc::siginfo_t, context: &mut li
     // The direction flag is clear at every function entry (System V psABI, 3.2.1).
     registers[libc::REG_EFL as usize] &= !(1 << 10);
     true
+}
+
+/// Makes a function that copies bytes for the guest return with a failure, if it was one that faulted, in the guest's memory.
+fn try_guarded(
+    reader: &Reader,
+    pc: usize,
+    signal: libc::c_int,
+    info: &libc::siginfo_t,
+    context: &mut libc::ucontext_t,
+) -> bool {
+    let Some(go_on) = guarded::after_fault(pc) else { return false };
+    if !matches!(signal, libc::SIGSEGV | libc::SIGBUS) {
+        return false;
+    }
+    // SAFETY: these two signals carry an address.
+    let address = unsafe { info.si_addr() } as usize;
+    let in_guest = matches!(reader.find(address), Some(Range::Memory(_)));
+    if in_guest {
+        context.uc_mcontext.gregs[libc::REG_RIP as usize] = go_on as i64;
+    }
+    in_guest
 }
 
 /// # Safety

@@ -1,0 +1,234 @@
+//! What the process has mapped at its native addresses, and how private pages become ones that can be shared.
+
+use super::mapping::shared_file;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, PoisonError};
+use wasmbridge_artifact::vmctx::HOST_PAGE;
+
+/// A mapping of the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Area {
+    pub(crate) pages: Range<usize>,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    pub(crate) executable: bool,
+    /// whether a write is seen by others who map the same: `MAP_SHARED`
+    pub(crate) shared: bool,
+    /// bytes of one of its pages
+    pub(crate) page_size: u64,
+    /// what is mapped: device and inode of the file, all 0 if there is none
+    pub(crate) file: (u32, u32, u64),
+    /// where `pages.start` is in that
+    pub(crate) offset: u64,
+}
+
+/// The mapping that an address is in, if it is in one.
+pub(crate) fn area_at(address: usize) -> io::Result<Option<Area>> {
+    let mut maps = MAPS.lock().unwrap_or_else(PoisonError::into_inner);
+    // The descriptor shows the process that has opened it: not this one, after a `fork`.
+    let process = std::process::id();
+    if maps.as_ref().is_none_or(|open| open.process != process) {
+        *maps = Some(Maps { process, file: File::open("/proc/self/maps")?, can_query: true });
+    }
+    let maps = maps.as_mut().expect("just opened");
+    if maps.can_query {
+        match query(&maps.file, address) {
+            // Linux before 6.11.
+            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOTTY | libc::EINVAL)) => maps.can_query = false,
+            done => return done,
+        }
+    }
+    read(address)
+}
+
+/// All mappings that a range touches, without a gap; `None` if there is one.
+pub(crate) fn areas(pages: &Range<usize>) -> io::Result<Option<Vec<Area>>> {
+    let mut areas: Vec<Area> = Vec::new();
+    let mut at = pages.start;
+    while at < pages.end {
+        let Some(area) = area_at(at)? else { return Ok(None) };
+        at = area.pages.end;
+        areas.push(area);
+    }
+    Ok(Some(areas))
+}
+
+/// How many mappings the process has, and how many the kernel allows.
+pub(crate) fn mapping_count() -> Option<(usize, usize)> {
+    let maps = std::fs::read("/proc/self/maps").ok()?;
+    let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?;
+    Some((maps.iter().filter(|&&byte| byte == b'\n').count(), limit.trim().parse().ok()?))
+}
+
+/// Whether an address is on the main thread's stack, or the calling thread's.
+pub(crate) fn is_stack(address: usize) -> bool {
+    if super::thread_stack().contains(address) {
+        return true;
+    }
+    let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return false };
+    let stack = maps.lines().find(|line| line.ends_with("[stack]")).and_then(parse);
+    stack.is_some_and(|stack| stack.pages.contains(&address))
+}
+
+/// Copies private pages to a file in memory and maps that in their place: every pointer to them stays good, and they can be shared.
+/// The file is as long as `pages`.
+///
+/// # Safety
+/// `areas` are all mappings that `pages` touches, private and readable; nobody writes to the pages meanwhile.
+pub(crate) unsafe fn adopt(pages: &Range<usize>, areas: &[Area]) -> io::Result<File> {
+    let file = shared_file(c"wasmbridge-adopted", pages.len() as u64)?;
+    // SAFETY: readable, and not written to: the caller's promise. `write` itself copes with pages that are not there.
+    let bytes = unsafe { std::slice::from_raw_parts(pages.start as *const u8, pages.len()) };
+    file.write_all_at(bytes, 0)?;
+    for area in areas {
+        let start = area.pages.start.max(pages.start);
+        let end = area.pages.end.min(pages.end);
+        let access = if area.writable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ };
+        // SAFETY: replaces private pages of the process by ones with the same content and access.
+        let address = unsafe {
+            let at = start as *mut libc::c_void;
+            let flags = libc::MAP_SHARED | libc::MAP_FIXED;
+            libc::mmap(at, end - start, access, flags, file.as_raw_fd(), (start - pages.start) as libc::off_t)
+        };
+        if address == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(file)
+}
+
+struct Maps {
+    process: u32,
+    file: File,
+    can_query: bool,
+}
+
+static MAPS: Mutex<Option<Maps>> = Mutex::new(None);
+
+/// `struct procmap_query` of `linux/fs.h`.
+#[repr(C)]
+#[derive(Default)]
+struct Query {
+    size: u64,
+    query_flags: u64,
+    query_addr: u64,
+    vma_start: u64,
+    vma_end: u64,
+    vma_flags: u64,
+    vma_page_size: u64,
+    vma_offset: u64,
+    inode: u64,
+    dev_major: u32,
+    dev_minor: u32,
+    vma_name_size: u32,
+    build_id_size: u32,
+    vma_name_addr: u64,
+    build_id_addr: u64,
+}
+
+/// `PROCMAP_QUERY`: `_IOWR('f', 17, struct procmap_query)`
+const PROCMAP_QUERY: libc::c_ulong =
+    3 << 30 | (size_of::<Query>() as libc::c_ulong) << 16 | (b'f' as libc::c_ulong) << 8 | 17;
+
+/// Asks for one mapping: a system call, however many there are.
+fn query(maps: &File, address: usize) -> io::Result<Option<Area>> {
+    let mut query = Query { size: size_of::<Query>() as u64, query_addr: address as u64, ..Query::default() };
+    // SAFETY: the kernel reads and writes a structure of the size that it is told.
+    if unsafe { libc::ioctl(maps.as_raw_fd(), PROCMAP_QUERY as _, &raw mut query) } != 0 {
+        let error = io::Error::last_os_error();
+        return if error.raw_os_error() == Some(libc::ENOENT) { Ok(None) } else { Err(error) };
+    }
+    let has = |flag: u64| query.vma_flags & flag != 0;
+    Ok(Some(Area {
+        pages: query.vma_start as usize..query.vma_end as usize,
+        readable: has(1),
+        writable: has(2),
+        executable: has(4),
+        shared: has(8),
+        page_size: query.vma_page_size,
+        file: (query.dev_major, query.dev_minor, query.inode),
+        offset: query.vma_offset,
+    }))
+}
+
+/// The same from the text that every kernel has.
+fn read(address: usize) -> io::Result<Option<Area>> {
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    Ok(maps.lines().filter_map(parse).find(|area| area.pages.contains(&address)))
+}
+
+/// A line of `/proc/self/maps` (proc_pid_maps(5)).
+fn parse(line: &str) -> Option<Area> {
+    let mut fields = line.split_ascii_whitespace();
+    let (start, end) = fields.next()?.split_once('-')?;
+    let access = fields.next()?.as_bytes();
+    let offset = u64::from_str_radix(fields.next()?, 16).ok()?;
+    let (major, minor) = fields.next()?.split_once(':')?;
+    let inode = fields.next()?.parse().ok()?;
+    Some(Area {
+        pages: usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?,
+        readable: access.first() == Some(&b'r'),
+        writable: access.get(1) == Some(&b'w'),
+        executable: access.get(2) == Some(&b'x'),
+        shared: access.get(3) == Some(&b's'),
+        page_size: HOST_PAGE,
+        file: (u32::from_str_radix(major, 16).ok()?, u32::from_str_radix(minor, 16).ok()?, inode),
+        offset,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::{Access, Mapping};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn both_ways_of_asking_agree() {
+        let mapping = Mapping::reserve(3 << 12, 1 << 12, 0).unwrap();
+        let file = shared_file(c"test", 1 << 12).unwrap();
+        mapping.share_file(1 << 12, 1 << 12, file.as_fd(), 0, Access::Read).unwrap();
+        let address = mapping.start() as usize + (1 << 12);
+        let area = area_at(address + 5).unwrap().unwrap();
+        assert_eq!(area.pages, address..address + (1 << 12));
+        assert!(area.shared && area.readable && !area.writable && !area.executable);
+        for address in [address, address - 1, both_ways_of_asking_agree as fn() as usize] {
+            assert_eq!(read(address).unwrap(), area_at(address).unwrap());
+        }
+        assert_eq!(area_at(8).unwrap(), None);
+        let span = mapping.start() as usize..mapping.start() as usize + (3 << 12);
+        assert_eq!(areas(&span).unwrap().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn stacks_are_known() {
+        let local = 0u8;
+        assert!(is_stack(std::ptr::from_ref(&local) as usize));
+        assert!(!is_stack(stacks_are_known as fn() as usize));
+    }
+
+    #[test]
+    fn adopted_pages_keep_their_bytes_and_access() {
+        let mapping = Mapping::reserve(2 << 12, 1 << 12, 0).unwrap();
+        mapping.protect(0, 2 << 12, Access::ReadWrite).unwrap();
+        let start = mapping.start();
+        // SAFETY: writable pages of this test's.
+        unsafe { start.add(5000).write(77) };
+        mapping.protect(0, 1 << 12, Access::Read).unwrap();
+        let pages = start as usize..start as usize + (2 << 12);
+        let before = areas(&pages).unwrap().unwrap();
+        // SAFETY: pages of this test's.
+        let file = unsafe { adopt(&pages, &before) }.unwrap();
+        let after = areas(&pages).unwrap().unwrap();
+        assert_eq!(after.iter().map(|a| a.writable).collect::<Vec<_>>(), [false, true]);
+        assert!(after.iter().all(|a| a.shared));
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, 5000).unwrap();
+        assert_eq!(byte, [77]);
+        assert!(file.set_len(0).is_err(), "it is sealed");
+    }
+}

@@ -1,0 +1,628 @@
+//! What lies where in the window area of a memory, and whose it is.
+//!
+//! ```text
+//!   limit of growth    scratch            area.start                                  area.end = end of the address space
+//!   | guard | scratch ... | guard |  window | guard | window | guard | ... free ... | region | guard |
+//! ```
+//!
+//! Every window is followed by a guard page, and the page before the area is one: so there is one on both sides of each. Windows are put at
+//! the lowest addresses, regions have theirs from the top, for each process once. All lookups take time in the logarithm of
+//! the number of windows.
+
+use super::gaps::Gaps;
+use super::region::Shared;
+use super::source::{self, Plan, Source};
+use super::{Rights, Window, WindowMode, WindowOptions};
+use crate::error::{Error, ErrorKind};
+use crate::os::{Access, Mapping, native};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use wasmbridge_artifact::vmctx::HOST_PAGE;
+
+/// The alignment that a copy keeps of the data's address, in bytes: that of the largest scalar.
+const COPY_ALIGN: u64 = 16;
+
+/// The window area of one memory. Any thread may use it.
+#[derive(Debug)]
+pub(crate) struct WindowSpace {
+    mapping: Arc<Mapping>,
+    /// where guest address 0 is in the mapping
+    offset: usize,
+    /// guest addresses; empty if the app can have no windows
+    area: Range<u64>,
+    table: RwLock<Table>,
+    /// how many windows there are, so that nobody without windows takes the lock
+    count: AtomicUsize,
+}
+
+/// What is where.
+#[derive(Debug)]
+pub(super) struct Table {
+    gaps: Gaps,
+    /// by the guest address of their pages
+    pub(super) windows: BTreeMap<u64, Entry>,
+    /// Key of `windows` by the native address of the data. No two windows have the same native bytes.
+    by_native: BTreeMap<usize, u64>,
+    /// Regions that have been revoked: their places are closed and wait for them. Length by address of the pages.
+    pub(super) revoked: BTreeMap<u64, u64>,
+}
+
+/// A window, or a region's place.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) data: Range<u64>,
+    pub(super) pages: Range<u64>,
+    pub(super) rights: Rights,
+    /// 0 if the host has it nowhere
+    native: usize,
+    mode: WindowMode,
+    /// Whether it is closed outside of callbacks that are given it.
+    pub(super) for_calls: bool,
+    /// whether its pages can be accessed now
+    pub(super) open: bool,
+    /// the region that it is, for as long as the app has it
+    region: Option<Arc<Shared>>,
+}
+
+impl Entry {
+    pub(super) fn is_region(&self) -> bool {
+        self.region.is_some()
+    }
+
+    fn native_range(&self) -> Range<usize> {
+        self.native..self.native + (self.data.end - self.data.start) as usize
+    }
+}
+
+/// Bytes of a window that an app may touch now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// where C has them: an address that it knows, if there is one
+    pub(crate) native: Option<usize>,
+    pub(crate) rights: Rights,
+    /// bytes from there on to the end of the data
+    pub(crate) available: u64,
+}
+
+impl WindowSpace {
+    /// No windows yet. `area` is a range of guest addresses of whole pages, the first of which is a guard.
+    pub(crate) fn new(mapping: Arc<Mapping>, offset: usize, area: Range<u64>) -> WindowSpace {
+        let gaps = Gaps::new(area.clone());
+        let table = Table { gaps, windows: BTreeMap::new(), by_native: BTreeMap::new(), revoked: BTreeMap::new() };
+        WindowSpace { mapping, offset, area, table: RwLock::new(table), count: AtomicUsize::new(0) }
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_none(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
+    }
+
+    /// Where a guest address is in the mapping.
+    fn at(&self, guest_addr: u64) -> usize {
+        self.offset + guest_addr as usize
+    }
+
+    /// The view of a guest address.
+    fn view(&self, guest_addr: u64) -> *mut u8 {
+        // SAFETY: guest addresses of the area are inside the mapping.
+        unsafe { self.mapping.start().add(self.at(guest_addr)) }
+    }
+
+    // Lookups, on the paths of calls and callbacks.
+
+    /// The window that has all of `[from, to)`, if it is open.
+    pub(crate) fn find(&self, from: u64, to: u64) -> Option<Found> {
+        if self.has_none() || from < self.area.start {
+            return None;
+        }
+        let table = self.read();
+        let entry = table.at(from)?;
+        (to <= entry.data.end && entry.open).then(|| Found {
+            native: entry.native_of(from),
+            rights: entry.rights,
+            available: entry.data.end - from,
+        })
+    }
+
+    /// The guest address of a native address in the data of an open window.
+    pub(crate) fn guest_addr(&self, native: usize) -> Option<u64> {
+        if self.has_none() {
+            return None;
+        }
+        let table = self.read();
+        let entry = table.at_native(native)?;
+        entry.open.then(|| entry.data.start + (native - entry.native) as u64)
+    }
+
+    /// The window that begins at a guest address, or has it in it.
+    pub(crate) fn info(&self, guest_addr: u64) -> Option<Window> {
+        self.read().at(guest_addr).map(Entry::info)
+    }
+
+    // Windows of the host's.
+
+    /// Makes native data visible.
+    ///
+    /// # Safety
+    /// Until the window ends nobody takes it for private: the app reads the data, and writes it if it may. While this runs nobody writes
+    /// to the data's pages, and the app does not run.
+    pub(crate) unsafe fn map(
+        &self,
+        native: usize,
+        len: usize,
+        rights: Rights,
+        options: &WindowOptions,
+    ) -> Result<Window, Error> {
+        self.check_possible()?;
+        let source = source::look_at(native, len, rights, options)?;
+        let mut table = self.write();
+        table.check_native(native, len)?;
+        match &source.plan {
+            Plan::Alias => {
+                let wanted = super::region::guest_addr_of(&source.pages);
+                let entry = table.place_pages(self, &source, rights, WindowMode::Aliased, wanted);
+                // SAFETY: shared mappings (the plan says so); the app does not run (the caller does).
+                self.insert(&mut table, entry?, |at| unsafe { self.alias(&source, at, rights) })
+            }
+            Plan::Adopt => {
+                let entry = table.place_pages(self, &source, rights, WindowMode::Adopted, None)?;
+                // SAFETY: private and readable by the plan; nobody writes by the caller's promise.
+                let adopted = unsafe { native::adopt(&source.pages, &source.areas) };
+                self.insert(&mut table, entry, |at| {
+                    self.mapping.share_file(self.at(at), source.pages.len(), adopted?.as_fd(), 0, rights.access())
+                })
+            }
+            Plan::Copy(why) if !options.allow_copy => Err(source.refused(why)),
+            Plan::Copy(_) => {
+                let entry = table.place_copy(self, &source, rights, options.right_aligned)?;
+                let data = entry.data.start;
+                let pages = (entry.pages.end - entry.pages.start) as usize;
+                self.insert(&mut table, entry, |at| {
+                    self.mapping.fresh(self.at(at), pages, Access::ReadWrite)?;
+                    // SAFETY: as many bytes of fresh pages, and readable ones of the process.
+                    unsafe { self.view(data).copy_from_nonoverlapping(native as *const u8, len) };
+                    match rights {
+                        Rights::Read => self.mapping.protect(self.at(at), pages, Access::Read),
+                        Rights::ReadWrite => Ok(()),
+                    }
+                })
+            }
+        }
+    }
+
+    /// Makes a part of a file visible. `native` is where the host has mapped that part itself, or 0.
+    pub(crate) fn map_file(
+        &self,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        len: u64,
+        rights: Rights,
+        native: usize,
+    ) -> Result<Window, Error> {
+        self.check_possible()?;
+        let invalid = |message: String| Err(Error::new(ErrorKind::InvalidArgument, message));
+        if len == 0 {
+            return invalid("a window of 0 bytes".to_owned());
+        }
+        let Some(pages) = len.checked_next_multiple_of(HOST_PAGE).filter(|_| offset.is_multiple_of(HOST_PAGE)) else {
+            return invalid(format!(
+                "{len} bytes from {offset:#x} on: a window on a file begins at a multiple of {HOST_PAGE}"
+            ));
+        };
+        if !(native as u64).is_multiple_of(HOST_PAGE) || (native > 0 && native.checked_add(len as usize).is_none()) {
+            return invalid(format!("{native:#x} is not where the host can have mapped the file"));
+        }
+        let meta = file.try_clone_to_owned().and_then(|file| File::from(file).metadata());
+        let meta = meta.map_err(|e| Error::os("the window's file", e))?;
+        if meta.is_file() && offset.checked_add(len).is_none_or(|end| end > meta.len()) {
+            return invalid(format!("{len} bytes from {offset:#x} on: the file has {} bytes", meta.len()));
+        }
+        if meta.is_file() && pages > len && meta.len() > offset + len {
+            return invalid(format!(
+                "the last page of {len} bytes from {offset:#x} on has other bytes of the file too"
+            ));
+        }
+        let mut table = self.write();
+        if native != 0 {
+            table.check_native(native, len as usize)?;
+        }
+        let start = table.take(self, pages, None)?;
+        let entry = Entry {
+            data: start..start + len,
+            pages: start..start + pages,
+            rights,
+            native,
+            mode: WindowMode::Aliased,
+            for_calls: false,
+            open: true,
+            region: None,
+        };
+        self.insert(&mut table, entry, |at| {
+            self.mapping.share_file(self.at(at), pages as usize, file, offset, rights.access())
+        })
+    }
+
+    /// # Safety
+    /// The source's mappings are shared, and the app does not run.
+    unsafe fn alias(&self, source: &Source, at: u64, rights: Rights) -> io::Result<()> {
+        for piece in source.pieces() {
+            let to = self.at(at) + (piece.start - source.pages.start);
+            // SAFETY: the caller's promise; each piece is in one mapping.
+            unsafe { self.mapping.alias(to, piece.len(), piece.start, rights.access()) }?;
+        }
+        Ok(())
+    }
+
+    /// Fills a place that has been taken, and lists it.
+    fn insert(
+        &self,
+        table: &mut Table,
+        entry: Entry,
+        fill: impl FnOnce(u64) -> io::Result<()>,
+    ) -> Result<Window, Error> {
+        let pages = entry.pages.clone();
+        if let Err(e) = fill(pages.start) {
+            self.empty(table, &pages);
+            return Err(self.no_mapping(table, e));
+        }
+        let info = entry.info();
+        if entry.native != 0 {
+            table.by_native.insert(entry.native, pages.start);
+        }
+        table.windows.insert(pages.start, entry);
+        self.count.fetch_add(1, Ordering::Release);
+        Ok(info)
+    }
+
+    /// Takes everything out of a place and gives it back.
+    fn empty(&self, table: &mut Table, pages: &Range<u64>) {
+        let len = (pages.end - pages.start) as usize;
+        let cleared = self.mapping.clear(self.at(pages.start), len);
+        if cleared.is_err() {
+            // The process has too many mappings for the kernel to replace one. Closing them takes none; the place is not used again.
+            let _ = self.mapping.protect(self.at(pages.start), len, Access::None);
+            return;
+        }
+        table.gaps.give_back(pages.start, pages.end - pages.start + HOST_PAGE);
+    }
+
+    /// Ends the window that begins at a guest address.
+    pub(crate) fn unmap(&self, guest_addr: u64) -> Result<(), Error> {
+        // What is removed is dropped without the lock: with the last of a region goes the region, which looks at its places.
+        let removed = {
+            let mut table = self.write();
+            let key = table.key(guest_addr).ok_or_else(|| self.no_window(&table, guest_addr))?;
+            if table.windows[&key].is_region() {
+                self.revoke(&mut table, key)?
+            } else {
+                let entry = table.forget(key);
+                self.copy_out(&entry);
+                self.empty(&mut table, &entry.pages);
+                entry
+            }
+        };
+        self.count.fetch_sub(1, Ordering::Release);
+        drop(removed);
+        Ok(())
+    }
+
+    /// Changes what the app may do in the window that begins at a guest address.
+    pub(crate) fn protect(&self, guest_addr: u64, rights: Rights) -> Result<(), Error> {
+        let mut table = self.write();
+        let key = table.key(guest_addr).ok_or_else(|| self.no_window(&table, guest_addr))?;
+        let entry = table.windows.get_mut(&key).expect("just found");
+        if rights.can_write() && entry.mode == WindowMode::Copied && entry.rights == Rights::Read {
+            // The copy would be written over data that the host may have changed meanwhile.
+            let message = "a copy that was made read-only stays so; unmap it and map it read-write";
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        if entry.open {
+            let len = (entry.pages.end - entry.pages.start) as usize;
+            self.mapping.protect(self.at(entry.pages.start), len, rights.access()).map_err(|e| {
+                match e.raw_os_error() {
+                    Some(libc::EACCES) => Error::new(
+                        ErrorKind::InvalidArgument,
+                        format!("the window at {guest_addr:#x} is on a file that was opened for reading only"),
+                    ),
+                    _ => Error::os(format!("cannot change the rights of the window at {guest_addr:#x}"), e),
+                }
+            })?;
+        }
+        entry.rights = rights;
+        Ok(())
+    }
+
+    /// Brings a copy up to date (`from_native`), or copies it back. Windows that are no copies are always up to date.
+    ///
+    /// # Safety
+    /// The window's native data is there, and writable if it is written to.
+    pub(crate) unsafe fn sync(&self, guest_addr: u64, from_native: bool) -> Result<(), Error> {
+        let table = self.write();
+        let key = table.key(guest_addr).ok_or_else(|| self.no_window(&table, guest_addr))?;
+        let entry = &table.windows[&key];
+        if entry.mode != WindowMode::Copied {
+            return Ok(());
+        }
+        if !from_native {
+            self.copy_out(entry);
+            return Ok(());
+        }
+        let (pages, len) = ((entry.pages.end - entry.pages.start) as usize, entry.data.end - entry.data.start);
+        let access = |access| self.mapping.protect(self.at(entry.pages.start), pages, access);
+        let changed = access(Access::ReadWrite).and_then(|()| {
+            // SAFETY: the caller's promise; the view has as many bytes, and is writable now.
+            unsafe { self.view(entry.data.start).copy_from(entry.native as *const u8, len as usize) };
+            access(entry.rights.access())
+        });
+        changed.map_err(|e| Error::os(format!("the window at {guest_addr:#x}"), e))
+    }
+
+    fn copy_out(&self, entry: &Entry) {
+        if entry.mode == WindowMode::Copied && entry.rights.can_write() {
+            let len = (entry.data.end - entry.data.start) as usize;
+            // SAFETY: the view is readable; the native data is there and writable as long as the window is: `map`'s caller's promise.
+            unsafe { (entry.native as *mut u8).copy_from(self.view(entry.data.start), len) };
+        }
+    }
+
+    // Regions.
+
+    /// Gives the app a region, or changes what it may do with it.
+    pub(super) fn attach(&self, region: &Arc<Shared>, rights: Rights, for_calls: bool) -> Result<(), Error> {
+        self.check_possible()?;
+        let start = region.guest_addr();
+        let pages = start..start + region.pages();
+        if pages.start < self.area.start || pages.end > self.area.end {
+            let message =
+                format!("the region's place at {start:#x} is beyond the app's address space of {:#x}", self.area.end);
+            return Err(Error::new(ErrorKind::Limit, message));
+        }
+        let len = region.pages() as usize;
+        let access = if for_calls { Access::None } else { rights.access() };
+        let mut table = self.write();
+        if let Some(entry) = table.windows.get_mut(&start).filter(|e| e.is_region()) {
+            let changed = self.mapping.protect(self.at(start), len, access);
+            changed.map_err(|e| Error::os("cannot change the rights of a region", e))?;
+            (entry.rights, entry.for_calls, entry.open) = (rights, for_calls, !for_calls);
+            return Ok(());
+        }
+        table.check_native(region.native(), region.len() as usize)?;
+        let entry = Entry {
+            data: start..start + region.len(),
+            pages: pages.clone(),
+            rights,
+            native: region.native(),
+            mode: WindowMode::Region,
+            for_calls,
+            open: !for_calls,
+            region: Some(region.clone()),
+        };
+        if table.revoked.contains_key(&start) {
+            let opened = self.mapping.protect(self.at(start), len, access);
+            opened.map_err(|e| Error::os("cannot open a region", e))?;
+            table.revoked.remove(&start);
+            self.insert(&mut table, entry, |_| Ok(()))?;
+            return Ok(());
+        }
+        if !table.gaps.take_at(start, region.pages() + HOST_PAGE) {
+            let message = format!("the region's place at {start:#x} is taken by a window of the app; unmap it first");
+            return Err(Error::new(ErrorKind::Limit, message));
+        }
+        self.insert(&mut table, entry, |_| self.mapping.share_file(self.at(start), len, region.file(), 0, access))?;
+        Ok(())
+    }
+
+    /// Takes a region away: when this returns no access to it succeeds. Whether the app had it.
+    pub(super) fn detach(&self, region: &Shared) -> Result<bool, Error> {
+        let removed = {
+            let mut table = self.write();
+            let start = region.guest_addr();
+            match table.windows.get(&start) {
+                Some(entry) if entry.is_region() => self.revoke(&mut table, start)?,
+                _ => return Ok(false),
+            }
+        };
+        self.count.fetch_sub(1, Ordering::Release);
+        drop(removed);
+        Ok(true)
+    }
+
+    /// Closes a region's place, which stays its own: opening it again is as cheap.
+    fn revoke(&self, table: &mut Table, key: u64) -> Result<Entry, Error> {
+        let pages = table.windows[&key].pages.clone();
+        let len = (pages.end - pages.start) as usize;
+        let closed = self.mapping.protect(self.at(pages.start), len, Access::None);
+        closed.map_err(|e| Error::os("cannot close a region", e))?;
+        table.revoked.insert(key, pages.end - pages.start);
+        Ok(table.forget(key))
+    }
+
+    /// A region that has no users any more is about to go: its place can be another's.
+    pub(super) fn release(&self, region: &Shared) {
+        let mut table = self.write();
+        if let Some(len) = table.revoked.remove(&region.guest_addr()) {
+            self.empty(&mut table, &(region.guest_addr()..region.guest_addr() + len));
+        }
+    }
+
+    // Errors.
+
+    fn check_possible(&self) -> Result<(), Error> {
+        if !self.area.is_empty() {
+            return Ok(());
+        }
+        let message = "the app's memory has no room for windows: it has 64-bit addresses, small pages, or may itself be as large as the \
+                       address space";
+        Err(Error::new(ErrorKind::Limit, message))
+    }
+
+    fn no_mapping(&self, table: &Table, error: io::Error) -> Error {
+        if error.raw_os_error() == Some(libc::ENOMEM)
+            && let Some((count, limit)) = native::mapping_count()
+            && count + 8 >= limit
+        {
+            let windows = table.windows.len();
+            let message = format!(
+                "the process has {count} mappings, of which the kernel allows {limit}, with {windows} windows of this app: unmap some, or \
+                 raise vm.max_map_count"
+            );
+            return Error::new(ErrorKind::Limit, message);
+        }
+        Error::os("cannot map a window", error)
+    }
+
+    fn no_window(&self, table: &Table, guest_addr: u64) -> Error {
+        let message = match table.at(guest_addr) {
+            Some(entry) => format!("{guest_addr:#x} is inside the window that begins at {:#x}", entry.data.start),
+            None => format!("there is no window at {guest_addr:#x}: it was never mapped, or has been unmapped"),
+        };
+        Error::new(ErrorKind::NotFound, message)
+    }
+}
+
+impl Table {
+    /// The window whose data has a guest address, or ends there.
+    pub(super) fn at(&self, guest_addr: u64) -> Option<&Entry> {
+        let (_, entry) = self.windows.range(..=guest_addr).next_back()?;
+        (entry.data.start <= guest_addr && guest_addr <= entry.data.end).then_some(entry)
+    }
+
+    /// The key of the window that begins at a guest address.
+    fn key(&self, guest_addr: u64) -> Option<u64> {
+        self.at(guest_addr).filter(|e| e.data.start == guest_addr).map(|e| e.pages.start)
+    }
+
+    fn key_at_native(&self, native: usize) -> Option<u64> {
+        let (_, &key) = self.by_native.range(..=native).next_back()?;
+        self.windows[&key].native_range().contains(&native).then_some(key)
+    }
+
+    fn at_native(&self, native: usize) -> Option<&Entry> {
+        Some(&self.windows[&self.key_at_native(native)?])
+    }
+
+    /// Refuses bytes that are visible already: a pointer to them would have two guest addresses.
+    fn check_native(&self, native: usize, len: usize) -> Result<(), Error> {
+        let before = self.by_native.range(..native + len).next_back().map(|(_, key)| &self.windows[key]);
+        match before.filter(|entry| entry.native_range().end > native) {
+            None => Ok(()),
+            Some(entry) => {
+                let (other, at) = (entry.native_range(), entry.data.start);
+                let message = format!(
+                    "of the {len} bytes at {native:#x}, some are in the app's window at {at:#x}, which has {} bytes at {:#x}",
+                    other.len(),
+                    other.start
+                );
+                Err(Error::new(ErrorKind::InvalidArgument, message))
+            }
+        }
+    }
+
+    /// Takes room for pages and the guard behind them.
+    fn take(&mut self, space: &WindowSpace, pages: u64, wanted: Option<u64>) -> Result<u64, Error> {
+        if let Some(start) = wanted
+            && self.gaps.take_at(start, pages + HOST_PAGE)
+        {
+            return Ok(start);
+        }
+        self.gaps.take(pages + HOST_PAGE).ok_or_else(|| {
+            let whole = space.area.end - space.area.start;
+            let longest = self.gaps.longest().saturating_sub(HOST_PAGE);
+            let message = format!(
+                "a window of {pages:#x} bytes does not fit the app's window area of {whole:#x} bytes, whose longest gap has {longest:#x}"
+            );
+            Error::new(ErrorKind::Limit, message)
+        })
+    }
+
+    fn place_pages(
+        &mut self,
+        space: &WindowSpace,
+        source: &Source,
+        rights: Rights,
+        mode: WindowMode,
+        wanted: Option<u64>,
+    ) -> Result<Entry, Error> {
+        let pages = source.pages.len() as u64;
+        let start = self.take(space, pages, wanted)?;
+        let data = start + (source.native - source.pages.start) as u64;
+        Ok(Entry {
+            data: data..data + source.len as u64,
+            pages: start..start + pages,
+            rights,
+            native: source.native,
+            mode,
+            for_calls: false,
+            open: true,
+            region: None,
+        })
+    }
+
+    /// A place for a copy that ends at the guard, or as close to it as the data's alignment allows. An object's length is a multiple of its
+    /// alignment, so that `exactly` there breaks it for no C object.
+    fn place_copy(
+        &mut self,
+        space: &WindowSpace,
+        source: &Source,
+        rights: Rights,
+        exactly: bool,
+    ) -> Result<Entry, Error> {
+        let len = source.len as u64;
+        let alignment = |value: u64| 1 << value.trailing_zeros().min(COPY_ALIGN.trailing_zeros());
+        let align: u64 = match exactly {
+            true => alignment(len | source.native as u64),
+            false => alignment(source.native as u64),
+        };
+        let pages = len.next_multiple_of(align).next_multiple_of(HOST_PAGE);
+        let start = self.take(space, pages, None)?;
+        let data = start + pages - len.next_multiple_of(align);
+        Ok(Entry {
+            data: data..data + len,
+            pages: start..start + pages,
+            rights,
+            native: source.native,
+            mode: WindowMode::Copied,
+            for_calls: false,
+            open: true,
+            region: None,
+        })
+    }
+
+    fn forget(&mut self, key: u64) -> Entry {
+        let entry = self.windows.remove(&key).expect("the key of a window");
+        if entry.native != 0 {
+            self.by_native.remove(&entry.native);
+        }
+        entry
+    }
+}
+
+impl Entry {
+    /// Where C has the byte at a guest address. A copy is the app's: C gets the copy.
+    fn native_of(&self, guest_addr: u64) -> Option<usize> {
+        let known = self.native != 0 && self.mode != WindowMode::Copied;
+        known.then(|| self.native + (guest_addr - self.data.start) as usize)
+    }
+
+    fn info(&self) -> Window {
+        Window {
+            guest_addr: self.data.start,
+            len_bytes: self.data.end - self.data.start,
+            rights: self.rights,
+            mode: self.mode,
+            native_ptr: self.native as *mut u8,
+        }
+    }
+}
