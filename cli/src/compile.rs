@@ -20,12 +20,19 @@ pub(crate) struct Args {
     /// Where to write the artifact [default: the module's name, ending in .wbm]
     #[arg(short, long, value_name = "APP.wbm")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    code: Code,
+}
+
+/// What code is made
+#[derive(clap::Args)]
+pub(crate) struct Code {
     /// Optimisation: 0 compiles fast, 1 and 2 make fast code, s makes fast code and prefers it short
     #[arg(short = 'O', value_enum, default_value = "2", hide_possible_values = true, value_name = "0|1|2|s")]
     optimisation: Optimisation,
-    /// The processor that the code is for
-    #[arg(long, value_enum, default_value = "x86-64-v2")]
-    target: Target,
+    /// The processor that the code is for [default: x86-64-v2; of `run`: native]
+    #[arg(long, value_enum)]
+    target: Option<Target>,
     /// Address space that each 32-bit memory reserves, in bytes or with K, M or G; less than `full` (8 GiB and a guard)
     /// costs a comparison for each access
     #[arg(long, value_name = "BYTES", value_parser = reservation, default_value = "full")]
@@ -36,6 +43,27 @@ pub(crate) struct Args {
     /// Threads to compile with [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+}
+
+impl Code {
+    /// The compiler's configuration; `target` is what the code is for if nothing is said.
+    pub(crate) fn config(&self, target: Target) -> Config {
+        Config {
+            opt_level: match self.optimisation {
+                Optimisation::Fast => OptLevel::None,
+                Optimisation::One | Optimisation::Two => OptLevel::Speed,
+                Optimisation::Small => OptLevel::SpeedAndSize,
+            },
+            cpu: match self.target.unwrap_or(target) {
+                Target::Baseline => Cpu::Baseline,
+                Target::Native => Cpu::Native,
+            },
+            memory_reservation: self.memory_reservation,
+            stack_pointer: self.stack_pointer,
+            threads: self.threads.map(usize::from),
+            ..Config::default()
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -51,7 +79,7 @@ enum Optimisation {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Target {
+pub(crate) enum Target {
     /// every x86-64 processor since about 2009
     #[value(name = "x86-64-v2")]
     Baseline,
@@ -67,29 +95,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let output = args.output.clone().unwrap_or_else(|| args.module.with_extension("wbm"));
     let file = fs::read(&args.module).with_context(|| format!("cannot read {path}"))?;
     let wasm = binary(&args.module, &file).with_context(|| path.to_string())?;
-    let config = Config {
-        opt_level: match args.optimisation {
-            Optimisation::Fast => OptLevel::None,
-            Optimisation::One | Optimisation::Two => OptLevel::Speed,
-            Optimisation::Small => OptLevel::SpeedAndSize,
-        },
-        cpu: match args.target {
-            Target::Baseline => Cpu::Baseline,
-            Target::Native => Cpu::Native,
-        },
-        memory_reservation: args.memory_reservation,
-        stack_pointer: args.stack_pointer,
-        threads: args.threads.map(usize::from),
-        ..Config::default()
-    };
+    let artifact = compile(&wasm, &args.code.config(Target::Baseline)).with_context(|| path.to_string())?;
+    crate::output::write(&output, &artifact)
+}
+
+/// Compiles, with a progress bar if it takes long.
+pub(crate) fn compile(wasm: &[u8], config: &Config) -> Result<Vec<u8>, wasmbridge_compiler::CompileError> {
     let bar = Bar::new();
-    let artifact = wasmbridge_compiler::compile_with_progress(&wasm, &config, &|done, total| bar.show(done, total));
+    let artifact = wasmbridge_compiler::compile_with_progress(wasm, config, &|done, total| bar.show(done, total));
     bar.finish();
-    crate::output::write(&output, &artifact.with_context(|| path.to_string())?)
+    artifact
 }
 
 /// The module in the binary format.
-fn binary<'a>(path: &Path, file: &'a [u8]) -> anyhow::Result<Cow<'a, [u8]>> {
+pub(crate) fn binary<'a>(path: &Path, file: &'a [u8]) -> anyhow::Result<Cow<'a, [u8]>> {
     if file.is_empty() {
         bail!("the file is empty; expected a WebAssembly module");
     }

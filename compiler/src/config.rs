@@ -117,6 +117,19 @@ impl Config {
         isa.finish(settings::Flags::new(shared)).map_err(|e| e.to_string())
     }
 
+    /// All that an artifact depends on beside the module, as a text: with equal ones, equal modules become equal artifacts.
+    ///
+    /// # Errors
+    /// A configuration that makes no sense.
+    pub fn fingerprint(&self) -> Result<String, CompileError> {
+        let isa = self.isa()?;
+        // Threads change nothing. The processor's features are in the flags: they are the machine's with `Cpu::Native`.
+        let config = Config { threads: None, ..self.clone() };
+        let features: Vec<String> = isa.isa_flags().iter().map(|flag| flag.to_string()).collect();
+        let versions = (wasmbridge_artifact::FORMAT_VERSION, wasmbridge_artifact::COMPILER_VERSION);
+        Ok(format!("{versions:?}\n{config:?}\n{}\n{}\n{features:?}", isa.triple(), isa.flags()))
+    }
+
     /// What the artifact records of the configuration.
     pub(crate) fn target(&self, isa: &dyn TargetIsa) -> Target {
         let features = isa.isa_flags();
@@ -143,6 +156,24 @@ mod tests {
         expected.sort();
         assert_eq!(features, expected);
         assert_eq!(target.triple, "x86_64-unknown-linux-gnu");
+    }
+
+    #[test]
+    fn the_fingerprint_tells_configurations_apart() {
+        let print = |config: &Config| config.fingerprint().unwrap();
+        let base = Config::default();
+        let threads = Config { threads: Some(3), ..Config::default() };
+        let others = [
+            Config { opt_level: OptLevel::None, ..Config::default() },
+            Config { memory_reservation: 1 << 20, ..Config::default() },
+            Config { canonicalize_nans: true, ..Config::default() },
+            Config { stack_pointer: Some(1), ..Config::default() },
+            Config { cpu: Cpu::Native, ..Config::default() },
+        ];
+        assert_eq!(print(&base), print(&threads));
+        for other in &others {
+            assert_ne!(print(&base), print(other), "{other:?}");
+        }
     }
 
     #[test]
