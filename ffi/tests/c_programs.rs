@@ -16,7 +16,7 @@ fn library() -> PathBuf {
     library
 }
 
-/// A directory with `app.wasm` and `app.wbm`.
+/// A directory with `app.wasm` and `app.wbm`, and the apps in C of `c/apps`.
 fn app() -> &'static Path {
     static APP: OnceLock<tempfile::TempDir> = OnceLock::new();
     APP.get_or_init(|| {
@@ -25,9 +25,30 @@ fn app() -> &'static Path {
         let artifact = wasmbridge_compiler::compile(&wasm, &wasmbridge_compiler::Config::default()).unwrap();
         std::fs::write(directory.path().join("app.wasm"), wasm).unwrap();
         std::fs::write(directory.path().join("app.wbm"), artifact).unwrap();
+        for file in std::fs::read_dir(source("apps")).unwrap() {
+            let file = file.unwrap().path();
+            if file.extension().is_some_and(|extension| extension == "c") {
+                compile_app(&file, directory.path());
+            }
+        }
         directory
     })
     .path()
+}
+
+/// An app in C, `NAME.c`, to `NAME.wbm`.
+fn compile_app(file: &Path, directory: &Path) {
+    let wasm = directory.join(file.with_extension("wasm").file_name().unwrap());
+    run(Command::new("clang-19")
+        .args(["--target=wasm32-wasi", "--sysroot=/usr", "-O1", "-mexec-model=reactor"])
+        .args(["-Wl,--export-table", "-Wl,--growable-table", "-Wl,--allow-undefined"])
+        .args(WARNINGS)
+        .arg(file)
+        .arg("-o")
+        .arg(&wasm));
+    let bytes = std::fs::read(&wasm).unwrap();
+    let artifact = wasmbridge_compiler::compile(&bytes, &wasmbridge_compiler::Config::default()).unwrap();
+    std::fs::write(wasm.with_extension("wbm"), artifact).unwrap();
 }
 
 fn source(name: &str) -> PathBuf {
@@ -85,5 +106,6 @@ macro_rules! programs {
 }
 
 programs! {
-    callbacks.c exceptions.cpp header_twice.c linkers.c longjmp.c memory.c modules.c nulls.c threads.c traps.c values.c
+    callbacks.c exceptions.cpp header_twice.c linkers.c longjmp.c memory.c modules.c nulls.c structs.c threads.c traps.c
+    values.c
 }

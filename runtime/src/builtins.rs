@@ -236,6 +236,8 @@ unsafe extern "C" fn callback_leave(record: *const CallbackRecord, slots: *mut u
     let left = unsafe {
         let (instance, info) = (instance((*record).owner), inbound::info(record));
         let left = inbound::leave(instance, info, &mut *slots);
+        let given = inbound::give_back(instance, info, slots as usize);
+        let left = left.and(given);
         instance.close_scope(slots as usize);
         left
     };
@@ -319,7 +321,8 @@ unsafe extern "C" fn thunk_leave(record: *const ThunkRecord, slots: *mut u64) ->
     // SAFETY: called by a thunk, which has at least one slot; the C function keeps the prototype's promises.
     let (instance, left) = unsafe {
         let (instance, info) = thunk(record);
-        (instance, outbound::leave(instance, info, &mut *slots))
+        let given = outbound::give_back(instance, info);
+        (instance, given.and_then(|()| outbound::leave(instance, info, &mut *slots)))
     };
     instance.end_calls();
     left.map_err(|why| refuse_thunk(instance, why)).is_ok().into()

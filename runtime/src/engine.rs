@@ -2,6 +2,7 @@
 
 use crate::code::CallbackPages;
 use crate::code::arena::ThunkPages;
+use crate::crossing::records::NativeBytes;
 use crate::error::{Error, ErrorKind};
 use crate::trap::signals;
 use std::collections::HashMap;
@@ -37,6 +38,8 @@ struct Inner {
     /// ids of types; what they name is named by id, or as [`ITSELF`]
     types: Mutex<HashMap<FuncType, u32>>,
     shapes: Mutex<Shapes>,
+    /// what C may still look at of instances that are gone
+    retired: Mutex<Vec<NativeBytes>>,
 }
 
 /// In the place of a type's id, where the type names itself: types that do so in the same places are equal (Wasm 3.0, 3.3.2).
@@ -77,12 +80,18 @@ impl Engine {
             thunks: HashMap::new(),
             hosts: HashMap::new(),
         };
-        Ok(Engine(Arc::new(Inner { config, types: Mutex::default(), shapes: Mutex::new(shapes) })))
+        let (types, retired) = Default::default();
+        Ok(Engine(Arc::new(Inner { config, types, shapes: Mutex::new(shapes), retired })))
     }
 
     /// The settings.
     pub fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    /// Keeps memory that C may still look at when its instance has gone.
+    pub(crate) fn retire(&self, memory: Vec<NativeBytes>) {
+        self.0.retired.lock().unwrap_or_else(|e| e.into_inner()).extend(memory);
     }
 
     pub(crate) fn same(&self, other: &Engine) -> bool {

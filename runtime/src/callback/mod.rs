@@ -2,7 +2,7 @@
 
 mod holds;
 
-use self::holds::Holds;
+pub(crate) use self::holds::Holds;
 use crate::code::CallbackPages;
 use crate::code::callbacks::Slot;
 use crate::code::registry::{Place, Reader};

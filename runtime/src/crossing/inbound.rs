@@ -1,11 +1,12 @@
 //! Native to wasm, with slots: the arguments of a callback, and its result back.
 
+use super::records::{Converter, Copies, Phase};
 use super::{Refused, count, integer_behind, read_integer, value_name};
 use crate::callback::CallbackInfo;
 use crate::instance::InstanceData;
 use std::ffi::CStr;
 use wasmbridge_artifact::vmctx::CallbackRecord;
-use wasmbridge_trampolines::{Crossing, Direction, Scalar, Signature};
+use wasmbridge_trampolines::{Crossing, Direction, Expr, Scalar, Signature};
 
 /// Replaces each native argument by its wasm value.
 ///
@@ -13,6 +14,24 @@ use wasmbridge_trampolines::{Crossing, Direction, Scalar, Signature};
 /// `slots` has a cell for each parameter of the callback's signature, and pointers among the arguments are what the prototype says
 /// they are: the C caller's side of the contract.
 pub(crate) unsafe fn enter(instance: &InstanceData, info: &CallbackInfo, slots: &mut [u64]) -> Result<(), Refused> {
+    let mut copies = Copies::default();
+    // SAFETY: the caller's promise.
+    let converted = unsafe { convert(instance, info, slots, &mut copies) };
+    match converted {
+        Ok(()) => instance.scopes.keep_copies(copies),
+        Err(_) => copies.end(instance),
+    }
+    converted
+}
+
+/// # Safety
+/// As for [`enter`].
+unsafe fn convert(
+    instance: &InstanceData,
+    info: &CallbackInfo,
+    slots: &mut [u64],
+    copies: &mut Copies,
+) -> Result<(), Refused> {
     let signature = &*info.signature;
     let native: Vec<u64> = slots.to_vec();
     for (index, param) in signature.params.iter().enumerate() {
@@ -20,7 +39,7 @@ pub(crate) unsafe fn enter(instance: &InstanceData, info: &CallbackInfo, slots: 
             return Err(format!("{} is NULL, the prototype says [nonnull]", value_name(signature, Some(index))));
         }
         // SAFETY: the caller's promise.
-        let converted = unsafe { argument(instance, signature, &native, index) };
+        let converted = unsafe { argument(instance, signature, &native, index, copies) };
         slots[index] = converted.map_err(|why| format!("{}: {why}", value_name(signature, Some(index))))?;
     }
     Ok(())
@@ -33,13 +52,14 @@ unsafe fn argument(
     signature: &Signature,
     native: &[u64],
     index: usize,
+    copies: &mut Copies,
 ) -> Result<u64, Refused> {
     let value = native[index];
     match &signature.params[index].crossing {
         Crossing::Scalar(scalar) => scalar_in(*scalar, value),
         Crossing::User => user_in(value),
         // SAFETY: the shape gives the address of the argument's bytes.
-        Crossing::Struct(record) => unsafe { super::structs::argument_in(instance, record, value) },
+        Crossing::Struct(record) => unsafe { super::structs::argument_in(instance, copies, record, value) },
         _ if value == 0 => Ok(0),
         Crossing::Pointer { .. } => pointer_in(instance, value),
         Crossing::Handle { type_name } => lend(instance, value, type_name),
@@ -98,6 +118,11 @@ unsafe fn argument(
             // SAFETY: the C caller passes that many bytes, by the prototype; the copy has as many.
             unsafe { copy.copy_from_nonoverlapping(value as *const u8, len as usize) };
             Ok(guest_addr)
+        }
+        Crossing::Copied { .. } | Crossing::Shadow { .. } => {
+            copies.argument = index;
+            let count = |expr: &Expr| count(expr, native, signature, &mut |_| None);
+            Converter::new(instance, copies, Phase::CallbackEnter).value_in(&signature.params[index], value, &count)
         }
         Crossing::Function { signature, scope } => instance.function_in(signature, scope, value),
     }
@@ -203,6 +228,14 @@ pub(crate) unsafe fn string_in(instance: &InstanceData, pointer: u64) -> Result<
     Ok(guest_addr)
 }
 
+/// Gives what a callback has written to its C caller.
+pub(crate) fn give_back(instance: &InstanceData, info: &CallbackInfo, native_addr: usize) -> Result<(), Refused> {
+    let Some(mut copies) = instance.scopes.take_copies(native_addr) else { return Ok(()) };
+    let given = copies.give_back(instance, &info.signature, Phase::CallbackLeave);
+    copies.end(instance);
+    given
+}
+
 /// Replaces a callback's wasm result by its native value.
 pub(crate) fn leave(instance: &InstanceData, info: &CallbackInfo, slot: &mut u64) -> Result<(), Refused> {
     let signature = &*info.signature;
@@ -221,6 +254,13 @@ pub(crate) fn leave(instance: &InstanceData, info: &CallbackInfo, slot: &mut u64
             converted.map_err(|why| format!("{}: {why}", name()))?
         }
         _ if guest == 0 => 0,
+        Crossing::Shadow { .. } => {
+            let mut copies = Copies::default();
+            let mut converter = Converter::new(instance, &mut copies, Phase::CallbackLeave);
+            let converted = converter.value_out(result, guest, &|_| Ok(1));
+            copies.end(instance);
+            converted.map_err(|why| format!("{}: {why}", name()))?
+        }
         crossing => {
             super::outbound::pointer_like(instance, crossing, guest).map_err(|why| format!("{}: {why}", name()))?
         }

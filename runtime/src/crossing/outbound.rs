@@ -1,6 +1,7 @@
 //! Wasm to native, with slots: the arguments of an imported C function, and its result back.
 
 use super::inbound::{pointer_in, range_error, string_in, user_in};
+use super::records::{Converter, Copies, Phase};
 use super::{Refused, count, integer_behind, read_integer, value_name};
 use crate::instance::InstanceData;
 use crate::linker::ThunkInfo;
@@ -8,6 +9,17 @@ use wasmbridge_trampolines::{Crossing, Direction, Expr, Scalar, Signature};
 
 /// Replaces each wasm argument by its native value.
 pub(crate) fn enter(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64]) -> Result<(), Refused> {
+    instance.end_copies();
+    let mut copies = Copies::default();
+    let converted = convert(instance, info, slots, &mut copies);
+    match converted {
+        Ok(()) => instance.keep_copies(copies),
+        Err(_) => copies.end(instance),
+    }
+    converted
+}
+
+fn convert(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64], copies: &mut Copies) -> Result<(), Refused> {
     let signature = &*info.signature;
     let guest: Vec<u64> = slots.to_vec();
     let name = |index| value_name(signature, Some(index));
@@ -39,8 +51,16 @@ pub(crate) fn enter(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64]
                 }
             }
             // SAFETY: the shape gives the address of the argument's cells.
-            Crossing::Struct(record) => unsafe { super::structs::argument_out(instance, record, value) }
-                .map_err(|why| format!("{}: {why}", name(index)))?,
+            Crossing::Struct(record) => unsafe {
+                super::structs::argument_out(instance, copies, info.name(), record, value)
+                    .map_err(|why| format!("{}: {why}", name(index)))?
+            },
+            Crossing::Copied { .. } | Crossing::Shadow { .. } => {
+                copies.argument = index;
+                let count = |expr: &Expr| extent(instance, signature, expr, &numbers, &guest, 1);
+                let mut converter = Converter::new(instance, copies, Phase::ThunkEnter(info.name()));
+                converter.value_out(param, value, &count).map_err(|why| format!("{}: {why}", name(index)))?
+            }
             _ if value == 0 => 0,
             Crossing::Function { signature: callback, .. } => {
                 instance.function_pointer(callback, info, index, value as u32)?
@@ -87,7 +107,7 @@ pub(crate) fn scalar_out(scalar: Scalar, guest: u64) -> u64 {
 }
 
 /// The native address of `len` bytes of the app's, which C reads, or writes too.
-fn in_memory(instance: &InstanceData, guest_addr: u64, len: u64, write: bool) -> Result<u64, Refused> {
+pub(crate) fn in_memory(instance: &InstanceData, guest_addr: u64, len: u64, write: bool) -> Result<u64, Refused> {
     instance.native(guest_addr, len, write).map(|native| native as u64)
 }
 
@@ -111,10 +131,22 @@ pub(crate) fn pointer_like(instance: &InstanceData, crossing: &Crossing, guest: 
         Crossing::Function { signature, .. } => instance.function_out(signature, guest as u32),
         // As a result: its length is not known to this side, so it is checked like any pointer.
         Crossing::Extent { direction, .. } => in_memory(instance, guest, 1, *direction != Direction::In),
-        Crossing::Scalar(_) | Crossing::User | Crossing::Struct(_) => {
+        Crossing::Scalar(_)
+        | Crossing::User
+        | Crossing::Struct(_)
+        | Crossing::Copied { .. }
+        | Crossing::Shadow { .. } => {
             unreachable!("the callers convert numbers and structs")
         }
     }
+}
+
+/// Gives what a C function has written to the app.
+pub(crate) fn give_back(instance: &InstanceData, info: &ThunkInfo) -> Result<(), Refused> {
+    let Some(mut copies) = instance.take_copies() else { return Ok(()) };
+    let given = copies.give_back(instance, &info.signature, Phase::ThunkLeave);
+    copies.end(instance);
+    given
 }
 
 /// Replaces a C function's native result by its wasm value.
@@ -153,6 +185,10 @@ pub(crate) unsafe fn leave(instance: &InstanceData, info: &ThunkInfo, slot: &mut
         Crossing::Str => unsafe { string_in(instance, native) },
         Crossing::HandleArray { .. } | Crossing::StrArray { .. } | Crossing::Extent { .. } => {
             pointer_in(instance, native)
+        }
+        Crossing::Copied { .. } | Crossing::Shadow { .. } => {
+            let mut copies = Copies::default();
+            Converter::new(instance, &mut copies, Phase::ThunkLeave).value_in(result, native, &|_| Ok(1))
         }
         Crossing::Function { signature, scope } => instance.function_in(signature, scope, native),
     };

@@ -1,6 +1,7 @@
 //! Scopes: how long what an app is shown lasts.
 
 use super::handles::HandleTable;
+use super::records::Copies;
 use super::scratch::Mark;
 use std::cell::RefCell;
 
@@ -20,6 +21,8 @@ struct Scope {
     scratch: Option<Mark>,
     /// handles that end with the scope
     lent: Vec<u32>,
+    /// structs that were converted for a callback
+    copies: Option<Copies>,
 }
 
 impl Scopes {
@@ -30,19 +33,40 @@ impl Scopes {
 
     /// Opens a scope for a native frame at this address.
     pub(crate) fn open(&self, native_addr: usize, scratch: Option<Mark>) {
-        self.open.borrow_mut().push(Scope { native_addr, scratch, lent: Vec::new() });
+        self.open.borrow_mut().push(Scope { native_addr, scratch, lent: Vec::new(), copies: None });
     }
 
-    /// Ends all scopes of frames at or below this address. The position that the scratch goes back to, if one of them had any.
-    pub(crate) fn close_to(&self, native_addr: usize) -> Option<Mark> {
+    /// Ends all scopes of frames at or below this address. The position that the scratch goes back to, if one of them had any, and
+    /// what else ends with them.
+    pub(crate) fn close_to(&self, native_addr: usize) -> (Option<Mark>, Vec<Copies>) {
         let mut open = self.open.borrow_mut();
-        let mut mark = None;
+        let (mut mark, mut copies) = (None, Vec::new());
         while let Some(scope) = open.pop_if(|s| s.native_addr <= native_addr) {
             let mut handles = self.handles.borrow_mut();
             scope.lent.iter().for_each(|&handle| handles.remove(handle));
             mark = scope.scratch.or(mark);
+            copies.extend(scope.copies);
         }
-        mark
+        (mark, copies)
+    }
+
+    /// Keeps structs that were converted for the callback whose scope is the innermost.
+    pub(crate) fn keep_copies(&self, copies: Copies) {
+        if let Some(scope) = self.open.borrow_mut().last_mut().filter(|_| !copies.is_empty()) {
+            scope.copies = Some(copies);
+        }
+    }
+
+    /// The structs that were converted for the callback whose frame has this address.
+    pub(crate) fn take_copies(&self, native_addr: usize) -> Option<Copies> {
+        let mut open = self.open.borrow_mut();
+        open.iter_mut().rev().find(|scope| scope.native_addr == native_addr)?.copies.take()
+    }
+
+    /// A callback was freed.
+    pub(crate) fn forget(&self, record: *const wasmbridge_artifact::vmctx::CallbackRecord) {
+        let mut open = self.open.borrow_mut();
+        open.iter_mut().filter_map(|scope| scope.copies.as_mut()).for_each(|copies| copies.forget(record));
     }
 
     /// Lets a handle end with the innermost scope.
@@ -71,7 +95,7 @@ mod tests {
         let inner = lend(2);
         scopes.open(0x7000, None);
         let innermost = lend(3);
-        assert_eq!(scopes.close_to(0x8000), None);
+        assert_eq!(scopes.close_to(0x8000).0, None);
         let get = |handle| scopes.handles.borrow().get(handle, "t");
         assert_eq!(get(outer), Ok(1));
         assert!(get(inner).is_err() && get(innermost).is_err());

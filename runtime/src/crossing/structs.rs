@@ -4,110 +4,30 @@
 //! checked as if it were an argument by itself.
 
 use super::Refused;
-use super::inbound::{function_or_pointer_in, scalar_in, user_in};
-use super::outbound::{pointer_like, scalar_out};
+use super::records::{Converter, Copies, Phase, leaf};
 use crate::instance::InstanceData;
 use crate::memory::Bytes;
 use std::cell::RefCell;
 use wasmbridge_trampolines::abi::sysv;
-use wasmbridge_trampolines::signature::{Leaf, Record, Value};
-use wasmbridge_trampolines::{Crossing, Scalar, Signature};
+use wasmbridge_trampolines::signature::Record;
+use wasmbridge_trampolines::{Crossing, Signature};
 
-/// The native bytes as the guest has them. Handles are the app's to `keep`, or end with the innermost scope.
-fn to_guest(instance: &InstanceData, record: &Record, native: &[u8], keep: bool) -> Result<Vec<u8>, Refused> {
+/// The native bytes as the guest has them.
+fn to_guest(converter: &mut Converter<'_>, record: &Record, native: &[u8]) -> Result<Vec<u8>, Refused> {
     let mut guest = vec![0; record.guest.size as usize];
     for leaf in record.leaves() {
-        match leaf {
-            Leaf::Raw { native: from, guest: to, mask } => copy(native, *from, &mut guest, *to, mask),
-            Leaf::Bits { native_bit, guest_bit, width } => {
-                copy_bits(native, *native_bit, &mut guest, *guest_bit, *width);
-            }
-            Leaf::Value { native: from, guest: to, value } => {
-                let (native_len, guest_len) = lengths(value);
-                let converted = value_in(instance, value, read(native, *from, native_len), keep);
-                let converted = converted.map_err(|why| format!("the member at byte {from}: {why}"))?;
-                write(&mut guest, *to, guest_len, converted);
-            }
-        }
+        leaf::to_guest(converter, leaf, native, &mut guest)?;
     }
     Ok(guest)
 }
 
 /// The guest's bytes as C has them.
-fn to_native(instance: &InstanceData, record: &Record, guest: &[u8]) -> Result<Vec<u8>, Refused> {
+fn to_native(converter: &mut Converter<'_>, record: &Record, guest: &[u8]) -> Result<Vec<u8>, Refused> {
     let mut native = vec![0; record.native.size as usize];
     for leaf in record.leaves() {
-        match leaf {
-            Leaf::Raw { native: to, guest: from, mask } => copy(guest, *from, &mut native, *to, mask),
-            Leaf::Bits { native_bit, guest_bit, width } => {
-                copy_bits(guest, *guest_bit, &mut native, *native_bit, *width);
-            }
-            Leaf::Value { native: to, guest: from, value } => {
-                let (native_len, guest_len) = lengths(value);
-                let converted = value_out(instance, value, read(guest, *from, guest_len));
-                let converted = converted.map_err(|why| format!("the member at the app's byte {from}: {why}"))?;
-                write(&mut native, *to, native_len, converted);
-            }
-        }
+        leaf::to_native(converter, leaf, guest, &mut native)?;
     }
     Ok(native)
-}
-
-fn value_in(instance: &InstanceData, value: &Value, native: u64, keep: bool) -> Result<u64, Refused> {
-    match &value.crossing {
-        Crossing::Scalar(Scalar::Bool) => Ok(u64::from(native != 0)),
-        Crossing::Scalar(scalar) => scalar_in(*scalar, native),
-        Crossing::User => user_in(native),
-        _ if native == 0 => null(value),
-        // SAFETY: pointers in the struct are what the prototype says: the C side of the contract.
-        crossing => unsafe { function_or_pointer_in(instance, crossing, native, keep) },
-    }
-}
-
-fn value_out(instance: &InstanceData, value: &Value, guest: u64) -> Result<u64, Refused> {
-    match &value.crossing {
-        Crossing::Scalar(scalar) => Ok(scalar_out(*scalar, guest)),
-        Crossing::User => Ok(guest),
-        _ if guest == 0 => null(value),
-        crossing => pointer_like(instance, crossing, guest),
-    }
-}
-
-fn null(value: &Value) -> Result<u64, Refused> {
-    if value.nonnull { Err("it is NULL, the prototype says [nonnull]".to_owned()) } else { Ok(0) }
-}
-
-/// Bytes of a value in C and in the guest.
-fn lengths(value: &Value) -> (usize, usize) {
-    match value.crossing {
-        Crossing::Scalar(scalar) => (scalar.native_bytes().into(), scalar.guest_bytes().into()),
-        _ => (8, 4),
-    }
-}
-
-fn read(bytes: &[u8], at: u32, len: usize) -> u64 {
-    let mut word = [0; 8];
-    word[..len].copy_from_slice(&bytes[at as usize..at as usize + len]);
-    u64::from_le_bytes(word)
-}
-
-fn write(bytes: &mut [u8], at: u32, len: usize, value: u64) {
-    bytes[at as usize..at as usize + len].copy_from_slice(&value.to_le_bytes()[..len]);
-}
-
-fn copy(from: &[u8], from_at: u32, to: &mut [u8], to_at: u32, mask: &[u8]) {
-    let (from, to) = (&from[from_at as usize..], &mut to[to_at as usize..]);
-    for ((to, from), mask) in to.iter_mut().zip(from).zip(mask) {
-        *to = from & mask;
-    }
-}
-
-fn copy_bits(from: &[u8], from_bit: u32, to: &mut [u8], to_bit: u32, width: u8) {
-    for i in 0..u32::from(width) {
-        let (from_bit, to_bit) = (from_bit + i, to_bit + i);
-        let bit = from[from_bit as usize / 8] >> (from_bit % 8) & 1;
-        to[to_bit as usize / 8] |= bit << (to_bit % 8);
-    }
 }
 
 /// A wasm value's bytes, or those at its address.
@@ -129,17 +49,24 @@ fn in_memory(instance: &InstanceData, record: &Record, guest_addr: u64, write: b
 
 /// The wasm value of a scalar's bytes.
 fn single(bytes: &[u8]) -> u64 {
-    read(bytes, 0, bytes.len())
+    let mut word = [0; 8];
+    word[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(word)
 }
 
 /// An argument of a callback: from the address of its native bytes to its wasm value.
 ///
 /// # Safety
 /// There are as many bytes as the record has.
-pub(super) unsafe fn argument_in(instance: &InstanceData, record: &Record, cell: u64) -> Result<u64, Refused> {
+pub(super) unsafe fn argument_in(
+    instance: &InstanceData,
+    copies: &mut Copies,
+    record: &Record,
+    cell: u64,
+) -> Result<u64, Refused> {
     // SAFETY: the caller's promise.
     let native = unsafe { std::slice::from_raw_parts(cell as *const u8, record.native.size as usize) };
-    let guest = to_guest(instance, record, native, false)?;
+    let guest = to_guest(&mut Converter::new(instance, copies, Phase::CallbackEnter), record, native)?;
     if record.single().is_some() {
         return Ok(single(&guest));
     }
@@ -173,7 +100,12 @@ pub(super) unsafe fn result_out(instance: &InstanceData, record: &Record, cells:
         return Ok(guest_addr);
     }
     rooms::forget(cells as usize);
-    let native = to_native(instance, record, &guest_bytes(instance, record, *guest)?)?;
+    let guest = guest_bytes(instance, record, *guest)?;
+    let mut copies = Copies::default();
+    let native = to_native(&mut Converter::new(instance, &mut copies, Phase::CallbackLeave), record, &guest);
+    // What is in a result is not held by the call.
+    copies.end(instance);
+    let native = native?;
     // SAFETY: there are as many bytes, of the shape's or of the C caller's.
     unsafe { (room as *mut u8).copy_from_nonoverlapping(native.as_ptr(), native_len) };
     Ok(cells)
@@ -183,10 +115,17 @@ pub(super) unsafe fn result_out(instance: &InstanceData, record: &Record, cells:
 ///
 /// # Safety
 /// The cells are those of a running thunk of a signature with this parameter.
-pub(super) unsafe fn argument_out(instance: &InstanceData, record: &Record, cells: u64) -> Result<u64, Refused> {
+pub(super) unsafe fn argument_out(
+    instance: &InstanceData,
+    copies: &mut Copies,
+    caller: &str,
+    record: &Record,
+    cells: u64,
+) -> Result<u64, Refused> {
     let cells = cells as *mut u64;
     // SAFETY: the caller's promise.
-    let native = to_native(instance, record, &guest_bytes(instance, record, unsafe { *cells })?)?;
+    let guest = guest_bytes(instance, record, unsafe { *cells })?;
+    let native = to_native(&mut Converter::new(instance, copies, Phase::ThunkEnter(caller)), record, &guest)?;
     // SAFETY: there is room for as many bytes behind the first cell.
     unsafe { cells.add(1).cast::<u8>().copy_from_nonoverlapping(native.as_ptr(), native.len()) };
     Ok(cells as u64)
@@ -202,7 +141,7 @@ pub(super) unsafe fn result_in(instance: &InstanceData, record: &Record, cells: 
         let native = std::slice::from_raw_parts(*(cells as *const *const u8), record.native.size as usize);
         (native, &mut *(cells as *mut u64).add(1))
     };
-    let bytes = to_guest(instance, record, native, true)?;
+    let bytes = to_guest(&mut Converter::new(instance, &mut Copies::default(), Phase::ThunkLeave), record, native)?;
     if record.single().is_some() {
         *guest = single(&bytes);
         return Ok(cells);
@@ -268,12 +207,5 @@ mod tests {
         assert_eq!(rooms::take(0x8010), Some(2));
         rooms::remember(0x9800, 4);
         assert_eq!(rooms::take(usize::MAX), Some(4), "the frame at 0x9000 is gone");
-    }
-
-    #[test]
-    fn bits_move() {
-        let mut to = [0; 8];
-        copy_bits(&[0b1011_0000, 0b1], 4, &mut to, 30, 5);
-        assert_eq!(to, [0, 0, 0, 0b1100_0000, 0b110, 0, 0, 0]);
     }
 }

@@ -9,6 +9,7 @@ use super::functions::{self, Functions};
 use super::{InstanceData, Thunk};
 use crate::builtins;
 use crate::code::registry::{Range, register};
+use crate::crossing::records::Shadows;
 use crate::crossing::scope::Scopes;
 use crate::error::{Error, ErrorKind};
 use crate::group::Group;
@@ -219,6 +220,8 @@ pub(crate) fn allocate(
         elements: RefCell::new(Vec::new()),
         dropped_data: RefCell::new(vec![false; metadata.data.len()]),
         scopes: Scopes::new(secret),
+        calls: RefCell::default(),
+        shadows: Shadows::default(),
         functions,
         _own_memories: own_memories,
         _own_tables: own_tables,

@@ -23,7 +23,7 @@ use crate::table::Table;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
-use wasmbridge_artifact::vmctx::{ThunkRecord, VmFuncRef};
+use wasmbridge_artifact::vmctx::{CallbackRecord, ThunkRecord, VmFuncRef};
 use wasmbridge_trampolines::{Crossing, Scope, Signature};
 
 /// How many slots a table grows by when there is no free one for a C function.
@@ -129,6 +129,34 @@ impl InstanceData {
         }
     }
 
+    /// A function of the app's table as a C function pointer in a struct. Unless there is `held`, for what ends it, the scope says how
+    /// long C keeps it.
+    pub(crate) fn member_function_out(
+        &self,
+        signature: &Signature,
+        scope: &Scope,
+        index: u32,
+        held: Option<&mut Vec<*mut CallbackRecord>>,
+    ) -> Result<u64, Refused> {
+        let slot = match self.convert_out(signature, index, *scope == Scope::Once)? {
+            Out::Native(native) => return Ok(native as u64),
+            Out::Callback(slot) => slot,
+        };
+        // SAFETY: a callback of this instance's, just made or looked up.
+        let holds = unsafe { callback::holds(slot.record) };
+        match (held, scope) {
+            _ if holds.is_forever() => {}
+            (_, Scope::Once) => holds.add_once(),
+            (_, Scope::Until(name)) => holds.add_until(name),
+            (Some(held), Scope::Call | Scope::Forever) => {
+                holds.add_call();
+                held.push(slot.record);
+            }
+            (None, Scope::Call | Scope::Forever) => holds.forever(),
+        }
+        Ok(slot.entry as u64)
+    }
+
     fn convert_out(&self, signature: &Signature, index: u32, once: bool) -> Result<Out, Refused> {
         let funcref = self.table_function(0, index)?;
         let signature = self.engine().intern(signature);
@@ -228,6 +256,9 @@ impl InstanceData {
         let freed = self.functions.callbacks.borrow_mut().remove(&(funcref as usize, Arc::as_ptr(signature) as usize));
         if let Some(freed) = freed {
             self.functions.held_by_calls.borrow_mut().retain(|held| !held.is_of(freed.record));
+            self.shadows.forget(freed.record);
+            self.scopes.forget(freed.record);
+            self.calls.borrow_mut().iter_mut().for_each(|(_, copies)| copies.forget(freed.record));
         }
     }
 

@@ -30,6 +30,7 @@ use self::functions::Functions;
 use crate::code::arena::ThunkPages;
 use crate::code::registry::Registration;
 use crate::crossing::Refused;
+use crate::crossing::records::{Copies, Shadows};
 use crate::crossing::scope::Scopes;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
@@ -70,6 +71,9 @@ pub(crate) struct InstanceData {
     elements: RefCell<Vec<Vec<u64>>>,
     dropped_data: RefCell<Vec<bool>>,
     pub(crate) scopes: Scopes,
+    /// structs that were converted for C functions which have not returned, by the address of each call's crossing frame
+    pub(crate) calls: RefCell<Vec<(usize, Copies)>>,
+    pub(crate) shadows: Shadows,
     functions: Functions,
     /// boxed, like what follows: their addresses are in other vectors, in records and in vmctxs
     #[expect(clippy::vec_box, reason = "see above")]
@@ -210,9 +214,11 @@ impl InstanceData {
 
     /// Ends the scopes of native frames at or below an address.
     pub(crate) fn close_scope(&self, native_addr: usize) {
-        if let (Some(mark), Some(memory)) = (self.scopes.close_to(native_addr), self.memory0()) {
+        let (mark, ended) = self.scopes.close_to(native_addr);
+        if let (Some(mark), Some(memory)) = (mark, self.memory0()) {
             memory.scratch.release(mark);
         }
+        ended.into_iter().for_each(|copies| copies.end(self));
     }
 
     /// Where a function of this module that can become a funcref has its `VmFuncRef`.
@@ -240,6 +246,12 @@ impl InstanceData {
                 frame
             })
         })
+    }
+
+    /// The innermost crossing frame. It may only be compared.
+    pub(crate) fn crossings_now(&self) -> *const CrossingFrame {
+        // SAFETY: the vmctx is live.
+        unsafe { (*self.head()).crossings }
     }
 
     pub(crate) fn has_crossings(&self) -> bool {
@@ -275,5 +287,11 @@ impl InstanceData {
             (*self.head()).stack_limit = stack.low;
             (*self.head()).entry_ceiling = stack.high;
         }
+    }
+}
+
+impl Drop for InstanceData {
+    fn drop(&mut self) {
+        self.engine().retire(self.shadows.retire());
     }
 }

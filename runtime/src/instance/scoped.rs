@@ -54,6 +54,7 @@ impl InstanceData {
 
     /// Ends what was held by calls that are over.
     pub(crate) fn end_calls(&self) {
+        self.end_copies();
         let mut held = self.functions.held_by_calls.borrow_mut();
         if held.is_empty() {
             return;

@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! annotations = "[" annotation { "," annotation } "]"
-//! annotation  = "user" | "nonnull" | ( "handle" | "str" | "in" | "out" | "inout" ) [ ":" sum ]
+//! annotation  = "user" | "nonnull" | "shadow" | ( "handle" | "str" ) [ ":" sum ]
+//!             | ( "in" | "out" | "inout" ) [ "handle" | "str" | "user" | "shadow" ] [ ":" sum ]
 //!             | "scope" ":" ( "call" | "once" | "forever" | "until" NAME )
 //! sum         = product { ( "+" | "-" ) product }
 //! product     = factor { "*" factor }
 //! factor      = NUMBER | NAME | "*" NAME | "(" sum ")"
 //! ```
 
-use super::ast::{Annotation, AnnotationKind, Expr, Operator};
+use super::ast::{Annotation, AnnotationKind, ElementKind, Expr, Operator};
 use super::error::{Problem, PrototypeError};
 use super::lexer::Token;
 use super::parser::Parser;
@@ -20,7 +21,7 @@ const MAX_OPERATORS: u32 = 64;
 
 /// Words that begin an annotation. A bracket that begins with another word is an array's.
 fn is_annotation(word: &str) -> bool {
-    matches!(word, "user" | "nonnull" | "handle" | "str" | "in" | "out" | "inout" | "scope")
+    matches!(word, "user" | "nonnull" | "handle" | "str" | "in" | "out" | "inout" | "shadow" | "scope")
 }
 
 impl Parser<'_> {
@@ -45,20 +46,35 @@ impl Parser<'_> {
     fn annotation(&mut self) -> Result<AnnotationKind, PrototypeError> {
         let Token::Word(word) = self.token() else { return Err(self.expected("an annotation")) };
         if !is_annotation(word) {
-            let words = "an annotation: `user`, `handle`, `str`, `in`, `out`, `inout`, `nonnull` or `scope`";
+            let words = "an annotation: `user`, `handle`, `str`, `in`, `out`, `inout`, `shadow`, `nonnull` or `scope`";
             return Err(self.expected(words));
         }
         self.advance();
         Ok(match word {
             "user" => AnnotationKind::User,
             "nonnull" => AnnotationKind::Nonnull,
+            "shadow" => AnnotationKind::Shadow,
             "handle" => AnnotationKind::Handle(self.argument()?),
             "str" => AnnotationKind::Str(self.argument()?),
-            "in" => AnnotationKind::Extent(Direction::In, self.argument()?),
-            "out" => AnnotationKind::Extent(Direction::Out, self.argument()?),
-            "inout" => AnnotationKind::Extent(Direction::InOut, self.argument()?),
+            "in" => self.extent(Direction::In)?,
+            "out" => self.extent(Direction::Out)?,
+            "inout" => self.extent(Direction::InOut)?,
             _ => AnnotationKind::Scope(self.scope()?),
         })
+    }
+
+    fn extent(&mut self, direction: Direction) -> Result<AnnotationKind, PrototypeError> {
+        let kind = match self.token() {
+            Token::Word("handle") => Some(ElementKind::Handle),
+            Token::Word("str") => Some(ElementKind::Str),
+            Token::Word("user") => Some(ElementKind::User),
+            Token::Word("shadow") => Some(ElementKind::Shadow),
+            _ => None,
+        };
+        if kind.is_some() {
+            self.advance();
+        }
+        Ok(AnnotationKind::Extent(direction, kind, self.argument()?))
     }
 
     fn argument(&mut self) -> Result<Option<Expr>, PrototypeError> {

@@ -74,8 +74,18 @@ pub(crate) enum AnnotationKind {
     Nonnull,
     Handle(Option<Expr>),
     Str(Option<Expr>),
-    Extent(Direction, Option<Expr>),
+    Extent(Direction, Option<ElementKind>, Option<Expr>),
+    Shadow,
     Scope(Scope),
+}
+
+/// What the elements of an array are, where their C type does not say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ElementKind {
+    Handle,
+    Str,
+    User,
+    Shadow,
 }
 
 impl AnnotationKind {
@@ -86,9 +96,10 @@ impl AnnotationKind {
             AnnotationKind::Nonnull => "nonnull",
             AnnotationKind::Handle(_) => "handle",
             AnnotationKind::Str(_) => "str",
-            AnnotationKind::Extent(Direction::In, _) => "in",
-            AnnotationKind::Extent(Direction::Out, _) => "out",
-            AnnotationKind::Extent(Direction::InOut, _) => "inout",
+            AnnotationKind::Extent(Direction::In, ..) => "in",
+            AnnotationKind::Extent(Direction::Out, ..) => "out",
+            AnnotationKind::Extent(Direction::InOut, ..) => "inout",
+            AnnotationKind::Shadow => "shadow",
             AnnotationKind::Scope(_) => "scope",
         }
     }

@@ -29,7 +29,7 @@ impl Signature {
         }
         let params = self.params.iter().enumerate().map(|(i, param)| {
             let name = if used.contains(&(i as u32)) { format!("a{}", i + 1) } else { String::new() };
-            param.declare(name)
+            param.declare(name, 'a')
         });
         let params: Vec<String> = params.collect();
         let params = if params.is_empty() { "void".to_owned() } else { params.join(", ") };
@@ -37,7 +37,7 @@ impl Signature {
         match &self.result {
             None => join("void", function),
             Some(result) => {
-                let annotation = result.annotation();
+                let annotation = result.annotation('a');
                 result.declare_as(if annotation.is_empty() { function } else { format!("{function} {annotation}") })
             }
         }
@@ -45,8 +45,8 @@ impl Signature {
 }
 
 impl Value {
-    fn declare(&self, name: String) -> String {
-        self.declare_as(format!("{name}{}", self.annotation()))
+    fn declare(&self, name: String, prefix: char) -> String {
+        self.declare_as(format!("{name}{}", self.annotation(prefix)))
     }
 
     fn declare_as(&self, declarator: String) -> String {
@@ -63,46 +63,89 @@ impl Value {
             Crossing::Str => opaque("char", "*"),
             Crossing::Struct(record) => join(&record.to_string(), declarator),
             Crossing::StrArray { .. } => opaque("char", "**"),
+            Crossing::Copied { element, .. } => match element.wrapped() {
+                Some(inner) => inner.declare_as(format!("*{declarator}")),
+                None => join(&element.to_string(), format!("*{declarator}")),
+            },
+            Crossing::Shadow { type_name, record: None, .. } => opaque(type_name, "*"),
+            Crossing::Shadow { type_name, record: Some(record), .. } => {
+                join(&record.definition(Some(type_name)), format!("*{declarator}"))
+            }
         }
     }
 
     /// The count of its annotation.
-    fn count(&self) -> Option<&Expr> {
+    pub(crate) fn count(&self) -> Option<&Expr> {
         match &self.crossing {
-            Crossing::HandleArray { count, .. } | Crossing::StrArray { count } | Crossing::Extent { count, .. } => {
-                Some(count)
-            }
+            Crossing::HandleArray { count, .. }
+            | Crossing::StrArray { count }
+            | Crossing::Extent { count, .. }
+            | Crossing::Copied { count, .. } => Some(count),
             _ => None,
         }
     }
 
-    fn annotation(&self) -> String {
-        let counted = |word: &str, count: &Expr| format!("{word}: {}", Spelled(count, 0));
-        let what = match &self.crossing {
-            Crossing::Scalar(_) | Crossing::Pointer { .. } | Crossing::Struct(_) => String::new(),
-            Crossing::User => "user".to_owned(),
-            Crossing::Function { scope, .. } => match scope {
-                Scope::Call => "scope: call".to_owned(),
-                Scope::Once => "scope: once".to_owned(),
-                Scope::Until(function) => format!("scope: until {function}"),
-                Scope::Forever => String::new(),
-            },
-            Crossing::Handle { .. } => "handle".to_owned(),
-            Crossing::HandleArray { count, .. } => counted("handle", count),
-            Crossing::Str => "str".to_owned(),
-            Crossing::StrArray { count } => counted("str", count),
-            Crossing::Extent { direction, count, .. } => match direction {
-                Direction::In => counted("in", count),
-                Direction::Out => counted("out", count),
-                Direction::InOut => counted("inout", count),
-            },
+    /// Its annotations in brackets, if it has any.
+    fn annotation(&self, prefix: char) -> String {
+        let words = self.words(prefix);
+        if words.is_empty() { words } else { format!("[{words}]") }
+    }
+
+    /// Its annotations; operands of counts have names that begin with `prefix`.
+    fn words(&self, prefix: char) -> String {
+        let counted = |word: &str, count: &Expr| format!("{word}: {}", Spelled { expr: count, needed: 0, prefix });
+        let directed = |direction: Direction, element: &str, count: &Expr| {
+            let word = match direction {
+                Direction::In => "in",
+                Direction::Out => "out",
+                Direction::InOut => "inout",
+            };
+            counted(&format!("{word}{element}"), count)
         };
-        match (what.is_empty(), self.nonnull) {
-            (true, false) => String::new(),
-            (true, true) => "[nonnull]".to_owned(),
-            (false, false) => format!("[{what}]"),
-            (false, true) => format!("[{what}, nonnull]"),
+        let mut words = Vec::new();
+        match &self.crossing {
+            Crossing::Scalar(_) | Crossing::Pointer { .. } | Crossing::Struct(_) => {}
+            Crossing::User => words.push("user".to_owned()),
+            // What holds where nothing is said.
+            Crossing::Function { scope: Scope::Forever, .. } => {}
+            Crossing::Function { scope, .. } => words.push(spelled_scope(scope)),
+            Crossing::Handle { .. } => words.push("handle".to_owned()),
+            Crossing::HandleArray { count, .. } => words.push(counted("handle", count)),
+            Crossing::Str => words.push("str".to_owned()),
+            Crossing::StrArray { count } => words.push(counted("str", count)),
+            Crossing::Extent { direction, count, .. } => words.push(directed(*direction, "", count)),
+            Crossing::Copied { direction, count, element } => {
+                let word = match element.wrapped().map(|inner| &inner.crossing) {
+                    Some(Crossing::Handle { .. }) => " handle",
+                    Some(Crossing::Str) => " str",
+                    Some(Crossing::User) => " user",
+                    Some(Crossing::Shadow { .. }) => " shadow",
+                    _ => "",
+                };
+                words.push(directed(*direction, word, count));
+                if let Some(Value { crossing: Crossing::Shadow { scope: Some(scope), .. }, .. }) = element.wrapped() {
+                    words.push(spelled_scope(scope));
+                }
+            }
+            Crossing::Shadow { scope, .. } => {
+                words.push("shadow".to_owned());
+                words.extend(scope.as_ref().map(spelled_scope));
+            }
         }
+        if self.nonnull {
+            words.push("nonnull".to_owned());
+        }
+        words.join(", ")
+    }
+}
+
+/// What an annotation says of a scope.
+fn spelled_scope(scope: &Scope) -> String {
+    match scope {
+        Scope::Call => "scope: call".to_owned(),
+        Scope::Once => "scope: once".to_owned(),
+        Scope::Until(function) => format!("scope: until {function}"),
+        Scope::Forever => "scope: forever".to_owned(),
     }
 }
 
@@ -131,12 +174,36 @@ impl CType {
 impl fmt::Display for Record {
     /// Its definition, without a tag; the members are called `m1`, `m2` and so on.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.union { "union {" } else { "struct {" })?;
+        f.write_str(&self.definition(None))
+    }
+}
+
+impl Record {
+    fn definition(&self, tag: Option<&str>) -> String {
+        let mut text = if self.union { "union".to_owned() } else { "struct".to_owned() };
+        text.extend(tag.map(|tag| format!(" {tag}")));
+        text += " {";
         for (i, member) in self.members.iter().enumerate() {
             let name = if member.is_padding() { String::new() } else { format!("m{}", i + 1) };
-            write!(f, " {}", member.declare(name))?;
+            text += &format!(" {}", member.declare(name));
         }
-        f.write_str(" }")
+        text + " }"
+    }
+
+    /// What an element that is copied is said to be, if it can be said without a struct around it.
+    fn wrapped(&self) -> Option<&Value> {
+        let [Member { ty: MemberType::Value(value), bits: None, .. }] = &*self.members else { return None };
+        let simple = match value.crossing {
+            Crossing::Scalar(_)
+            | Crossing::Pointer { .. }
+            | Crossing::User
+            | Crossing::Handle { .. }
+            | Crossing::Str
+            | Crossing::Shadow { .. } => true,
+            Crossing::Function { ref scope, .. } => *scope == Scope::Forever,
+            _ => false,
+        };
+        (simple && !self.union && !value.nonnull).then_some(value)
     }
 }
 
@@ -150,7 +217,7 @@ impl Member {
 impl MemberType {
     fn declare(&self, declarator: String) -> String {
         match self {
-            MemberType::Value(value) => value.declare(declarator),
+            MemberType::Value(value) => value.declare(declarator, 'm'),
             MemberType::Record(record) => join(&record.to_string(), declarator),
             MemberType::Array(element, len) => element.declare(format!("{declarator}[{len}]")),
         }
@@ -163,30 +230,20 @@ fn join(name: &str, declarator: String) -> String {
     format!("{name}{gap}{declarator}")
 }
 
-impl Expr {
-    fn operands(&self, into: &mut BTreeSet<u32>) {
-        match self {
-            Expr::Const(_) => {}
-            Expr::Param(index) | Expr::Deref(index) => {
-                into.insert(*index);
-            }
-            Expr::Add(a, b) | Expr::Sub(a, b) | Expr::Mul(a, b) => {
-                a.operands(into);
-                b.operands(into);
-            }
-        }
-    }
-}
-
 /// An expression, in parentheses if it binds less than its place needs. A place's number: 0 alone or left of `+` and `-`, 1 right of
 /// them, 2 left of `*`, 3 right of it. A sum binds 0, a product 2.
-struct Spelled<'a>(&'a Expr, u8);
+struct Spelled<'a> {
+    expr: &'a Expr,
+    needed: u8,
+    prefix: char,
+}
 
 impl fmt::Display for Spelled<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let &Spelled(expr, needed) = self;
+        let &Spelled { expr, needed, prefix } = self;
         let binary = |f: &mut fmt::Formatter<'_>, a, operator, b, binds: u8| {
-            let (left, right) = (Spelled(a, binds), Spelled(b, binds + 1));
+            let spelled = |expr, needed| Spelled { expr, needed, prefix };
+            let (left, right) = (spelled(a, binds), spelled(b, binds + 1));
             if needed > binds {
                 write!(f, "({left} {operator} {right})")
             } else {
@@ -195,8 +252,8 @@ impl fmt::Display for Spelled<'_> {
         };
         match expr {
             Expr::Const(value) => write!(f, "{value}"),
-            Expr::Param(index) => write!(f, "a{}", index + 1),
-            Expr::Deref(index) => write!(f, "*a{}", index + 1),
+            Expr::Param(index) => write!(f, "{prefix}{}", index + 1),
+            Expr::Deref(index) => write!(f, "*{prefix}{}", index + 1),
             Expr::Add(a, b) => binary(f, a, '+', b, 0),
             Expr::Sub(a, b) => binary(f, a, '-', b, 0),
             Expr::Mul(a, b) => binary(f, a, '*', b, 2),

@@ -1,5 +1,7 @@
 //! Extents: how much memory a pointer stands for, as an expression over the other parameters.
 
+use std::collections::BTreeSet;
+
 /// Which way the bytes behind a pointer go, seen from the function that is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
@@ -50,6 +52,29 @@ impl Expr {
             Expr::Add(a, b) => a.evaluate(value)?.checked_add(b.evaluate(value)?),
             Expr::Sub(a, b) => a.evaluate(value)?.checked_sub(b.evaluate(value)?),
             Expr::Mul(a, b) => a.evaluate(value)?.checked_mul(b.evaluate(value)?),
+        }
+    }
+
+    /// Whether it reads an integer behind a pointer.
+    pub(crate) fn has_deref(&self) -> bool {
+        match self {
+            Expr::Const(_) | Expr::Param(_) => false,
+            Expr::Deref(_) => true,
+            Expr::Add(a, b) | Expr::Sub(a, b) | Expr::Mul(a, b) => a.has_deref() || b.has_deref(),
+        }
+    }
+
+    /// Adds the numbers of the parameters in it.
+    pub(crate) fn operands(&self, into: &mut BTreeSet<u32>) {
+        match self {
+            Expr::Const(_) => {}
+            Expr::Param(index) | Expr::Deref(index) => {
+                into.insert(*index);
+            }
+            Expr::Add(a, b) | Expr::Sub(a, b) | Expr::Mul(a, b) => {
+                a.operands(into);
+                b.operands(into);
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ mod scalar;
 
 pub use ctype::CType;
 pub use extent::{Direction, Expr, Operand};
-pub use record::{BitField, Layout, Leaf, MAX_BY_VALUE, Member, MemberType, Part, Record};
+pub use record::{BitField, Layout, Leaf, MAX_BY_VALUE, MAX_CONVERTED, Member, MemberType, Part, Record, Sibling};
 pub use scalar::{Int, Scalar};
 
 use crate::prototype::{PrototypeError, TypeNames};
@@ -97,6 +97,25 @@ pub enum Crossing {
         element: CType,
         /// bytes of an element in the host's C; 1 for `void`
         element_size: u32,
+    },
+    /// `[in: n]`, `[out: n]`, `[inout: n]` of elements that C and the app lay out differently: each is converted, into memory of the
+    /// other side's that lasts for the call.
+    Copied {
+        /// which way the elements go
+        direction: Direction,
+        /// how many
+        count: Expr,
+        /// an element; one that is no struct or union is the only member of one
+        element: Arc<Record>,
+    },
+    /// `[shadow]`: a struct of the app's that C keeps. C has a native one that stands for it; they are kept alike.
+    Shadow {
+        /// the struct's name
+        type_name: String,
+        /// its members; `None` where only the name is known: then it is one that C has already
+        record: Option<Arc<Record>>,
+        /// how long C keeps it; `None` if nothing is said
+        scope: Option<Scope>,
     },
     /// A struct or union by value: converted member by member, its padding zero. In wasm it is the one scalar in it, or an address.
     Struct(Arc<Record>),

@@ -8,12 +8,16 @@
 //! - An unnamed bit-field takes up its bits but does not align the struct; of width 0 it only moves on to the next boundary.
 
 use super::{Crossing, Scalar, Value};
+use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use wasmbridge_artifact::ValType;
 
 /// The most bytes of a struct or union that is passed by value.
 pub const MAX_BY_VALUE: u32 = 2048;
+
+/// The most bytes, in C, of one that is converted member by member.
+pub const MAX_CONVERTED: u32 = 64 << 10;
 
 /// The most bytes of one that is only pointed to.
 const MAX_SIZE: u64 = 256 << 20;
@@ -94,8 +98,10 @@ pub enum Leaf {
         native: u32,
         /// offset in the guest's
         guest: u32,
-        /// how it crosses
+        /// how it crosses; with the member's name, if it has one
         value: Value,
+        /// the members that its count is computed from
+        siblings: Vec<Sibling>,
     },
     /// a bit-field
     Bits {
@@ -106,6 +112,21 @@ pub enum Leaf {
         /// how many bits
         width: u8,
     },
+}
+
+/// An integer member that another member's count is computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sibling {
+    /// its number among the members of its struct
+    pub index: u32,
+    /// bits from the start, in the host's
+    pub native_bit: u32,
+    /// bits from the start, in the guest's
+    pub guest_bit: u32,
+    /// its declared type
+    pub scalar: Scalar,
+    /// how many bits it has, if it is a bit-field
+    pub width: Option<u8>,
 }
 
 /// A scalar or bit-field in a record, in a union or not.
@@ -134,12 +155,18 @@ impl Record {
         let native = lay_out(union, &mut members, Side::Native)?;
         let guest = lay_out(union, &mut members, Side::Guest)?;
         let mut record = Record { name: None, union, members, native, guest, leaves: Vec::new() };
-        if native.size <= MAX_BY_VALUE {
+        if native.size <= MAX_CONVERTED {
             let mut leaves = Leaves(Vec::new());
             leaves.record(&record, 0, 0);
             record.leaves = leaves.0;
         }
         Some(record)
+    }
+
+    /// A struct with one member, which lies as the value alone does.
+    pub fn of_value(value: Value) -> Record {
+        let members = vec![Member::new(MemberType::Value(value), None)];
+        Record::new(false, members).expect("it is small")
     }
 
     /// The wasm type of a struct with one scalar in it, which the wasm C ABI passes as that scalar (tool-conventions, "Basic C ABI", in the
@@ -192,20 +219,53 @@ impl Record {
     }
 
     /// What is converted, and from where to where. Of no use for unions whose members differ between the sides; empty for records
-    /// of more than [`MAX_BY_VALUE`] bytes.
+    /// of more than [`MAX_CONVERTED`] bytes.
     pub fn leaves(&self) -> &[Leaf] {
         &self.leaves
     }
 
     /// Whether it is a union, or has one in it, of which not all members are alike on both sides: nobody could tell which member to convert.
-    pub(crate) fn has_differing_union(&self) -> bool {
+    pub fn has_differing_union(&self) -> bool {
         if self.union {
             return self.differs();
         }
         self.members.iter().any(|member| member.ty.innermost_record().is_some_and(Record::has_differing_union))
     }
 
-    fn differs(&self) -> bool {
+    /// The members that a member's count is computed from, in a record that begins at these bits.
+    fn siblings(&self, ty: &MemberType, native_bit: u32, guest_bit: u32) -> Vec<Sibling> {
+        let mut operands = BTreeSet::new();
+        let mut innermost = ty;
+        while let MemberType::Array(element, _) = innermost {
+            innermost = element;
+        }
+        if let MemberType::Value(value) = innermost
+            && let Some(count) = value.count()
+        {
+            count.operands(&mut operands);
+        }
+        let sibling = |index: u32| {
+            let member = &self.members[index as usize];
+            let MemberType::Value(Value { crossing: Crossing::Scalar(scalar), .. }) = member.ty else {
+                unreachable!("counts are computed from integers");
+            };
+            let (native_bit, guest_bit) = (native_bit + member.native_bit, guest_bit + member.guest_bit);
+            Sibling { index, native_bit, guest_bit, scalar, width: member.bits.map(|bits| bits.width) }
+        };
+        operands.into_iter().map(sibling).collect()
+    }
+
+    /// Whether it has a pointer to something that must be converted, or whose length is computed, so that it cannot be passed by value.
+    pub(crate) fn points_to_copies(&self) -> bool {
+        let mut found = false;
+        self.parts(&mut |part| {
+            found |= part.value.count().is_some() || matches!(part.value.crossing, Crossing::Shadow { .. });
+        });
+        found
+    }
+
+    /// Whether a member is not alike on both sides.
+    pub fn differs(&self) -> bool {
         let mut differs = false;
         self.parts(&mut |part| differs |= !is_alike(part.value));
         differs
@@ -315,6 +375,12 @@ fn is_alike(value: &Value) -> bool {
     matches!(value.crossing, Crossing::Scalar(scalar) if scalar.native_bytes() == scalar.guest_bytes())
 }
 
+/// Whether both sides have the same bytes for it, and any of them.
+fn is_plain(value: &Value) -> bool {
+    is_alike(value) && value.crossing != Crossing::Scalar(Scalar::Bool)
+}
+
+/// Each member is a leaf of its own, so that one that has changed can be told from its neighbours; an array of numbers is one.
 struct Leaves(Vec<Leaf>);
 
 impl Leaves {
@@ -330,37 +396,40 @@ impl Leaves {
             let (native_bit, guest_bit) = (native_bit + member.native_bit, guest_bit + member.guest_bit);
             match member.bits {
                 Some(BitField { width, .. }) => self.0.push(Leaf::Bits { native_bit, guest_bit, width }),
-                None => self.member(&member.ty, native_bit, guest_bit),
-            }
-        }
-    }
-
-    fn member(&mut self, ty: &MemberType, native_bit: u32, guest_bit: u32) {
-        let (native, guest) = (native_bit / 8, guest_bit / 8);
-        match ty {
-            MemberType::Value(value) if is_alike(value) && value.crossing != Crossing::Scalar(Scalar::Bool) => {
-                self.raw(native, guest, vec![0xff; value_bytes(value, Side::Native) as usize]);
-            }
-            MemberType::Value(value) => self.0.push(Leaf::Value { native, guest, value: value.clone() }),
-            MemberType::Record(record) => self.record(record, native_bit, guest_bit),
-            MemberType::Array(element, len) => {
-                let stride = |side| 8 * element.layout(side).map_or(0, |layout| layout.0 as u32);
-                let (native_stride, guest_stride) = (stride(Side::Native), stride(Side::Guest));
-                for i in 0..*len {
-                    self.member(element, native_bit + i * native_stride, guest_bit + i * guest_stride);
+                None => {
+                    let siblings =
+                        record.siblings(&member.ty, native_bit - member.native_bit, guest_bit - member.guest_bit);
+                    self.member(&member.ty, &siblings, native_bit, guest_bit);
                 }
             }
         }
     }
 
-    /// Bytes that are alike, added to those just before them.
-    fn raw(&mut self, native: u32, guest: u32, mask: Vec<u8>) {
-        if let Some(Leaf::Raw { native: last_native, guest: last_guest, mask: last }) = self.0.last_mut() {
-            let len = last.len() as u32;
-            if *last_native + len == native && *last_guest + len == guest {
-                return last.extend(mask);
+    fn member(&mut self, ty: &MemberType, siblings: &[Sibling], native_bit: u32, guest_bit: u32) {
+        let (native, guest) = (native_bit / 8, guest_bit / 8);
+        match ty {
+            MemberType::Value(value) if is_plain(value) => {
+                self.raw(native, guest, vec![0xff; value_bytes(value, Side::Native) as usize]);
+            }
+            MemberType::Value(value) => {
+                self.0.push(Leaf::Value { native, guest, value: value.clone(), siblings: siblings.to_vec() });
+            }
+            MemberType::Array(element, len) if matches!(&**element, MemberType::Value(value) if is_plain(value)) => {
+                let bytes = element.layout(Side::Native).map_or(0, |layout| layout.0 as u32);
+                self.raw(native, guest, vec![0xff; (bytes * len) as usize]);
+            }
+            MemberType::Record(record) => self.record(record, native_bit, guest_bit),
+            MemberType::Array(element, len) => {
+                let stride = |side| 8 * element.layout(side).map_or(0, |layout| layout.0 as u32);
+                let (native_stride, guest_stride) = (stride(Side::Native), stride(Side::Guest));
+                for i in 0..*len {
+                    self.member(element, siblings, native_bit + i * native_stride, guest_bit + i * guest_stride);
+                }
             }
         }
+    }
+
+    fn raw(&mut self, native: u32, guest: u32, mask: Vec<u8>) {
         self.0.push(Leaf::Raw { native, guest, mask });
     }
 }

@@ -98,7 +98,7 @@ fn a_pointer_to_a_known_struct_knows_its_size() {
         other => panic!("{other:?}"),
     }
     match crossing("void f(struct { long x; char y; } *p[out])") {
-        Crossing::Extent { element_size, .. } => assert_eq!(element_size, 16),
+        Crossing::Copied { element, .. } => assert_eq!((element.native.size, element.guest.size), (16, 8)),
         other => panic!("{other:?}"),
     }
     let error = Signature::parse("void f(struct { long x; } *p)").unwrap_err().to_string();
@@ -132,7 +132,7 @@ fn what_cannot_be_laid_out_or_crossed_is_refused() {
         ("void f(struct { int n } a)", "expected `;`"),
         ("void f(struct { int n; a)", "found `)`"),
         ("void f(struct { int n[user]; } a)", "`[user]` is for pointers"),
-        ("void f(struct { int n; char *s[in: 3]; } a)", "a pointer with a count in a struct is not supported"),
+        ("void f(struct { int n; char *s[in: 3]; } a)", "by value a struct with a pointer that has a count"),
         ("void f(struct { int n; } a[nonnull])", "`[nonnull]` is for pointers"),
         ("void f(struct { long double d; } a)", "`long double` is not supported"),
         ("void f(union { long n; int m; } a)", "a union with a member that differs"),
@@ -153,7 +153,68 @@ fn what_means_nothing_is_masked() {
     let leaves = |text: &str| record(text).leaves().to_vec();
     let raw = |at: u32, mask: &[u8]| Leaf::Raw { native: at, guest: at, mask: mask.to_vec() };
     assert_eq!(leaves("struct { char c; int n; }"), [raw(0, &[0xff]), raw(4, &[0xff; 4])]);
-    assert_eq!(leaves("struct { short a, b; struct { int c[2]; } d; }"), [raw(0, &[0xff; 12])]);
+    assert_eq!(
+        leaves("struct { short a, b; struct { int c[2]; } d; }"),
+        [raw(0, &[0xff; 2]), raw(2, &[0xff; 2]), raw(4, &[0xff; 8])]
+    );
     assert_eq!(leaves("union { char c; struct { short a; int b : 3; }; }"), [raw(0, &[0xff, 0xff, 7, 0])]);
     let [Leaf::Value { native: 8, guest: 4, .. }] = leaves("struct { char c; long n; }")[1..] else { panic!() };
+}
+
+#[track_caller]
+fn check_canonical(text: &str, expected: &str) {
+    let signature = Signature::parse(text).unwrap_or_else(|error| panic!("{error}"));
+    let canonical = signature.to_string();
+    assert_eq!(canonical, expected, "{text}");
+    let again = Signature::parse(&canonical).unwrap_or_else(|error| panic!("{text}\n{error}"));
+    assert_eq!(again, signature, "{text}");
+    assert_eq!(again.to_string(), canonical);
+}
+
+#[test]
+fn structs_behind_pointers_are_converted_where_they_differ() {
+    check_canonical("void f(struct { int n; } *p[in])", "void (struct { int m1; } *[in: 1])");
+    assert!(matches!(
+        Signature::parse("void f(struct { int n; } *p[in])").unwrap().params[0].crossing,
+        Crossing::Extent { .. }
+    ));
+    check_canonical(
+        "void f(int n, struct v { int n; long *p[inout: 2 * n]; char **s[str: n]; T **h[handle: 3]; } *v[out: n])",
+        "void (int a1, struct { int m1; long *m2[inout: 2 * m1]; char **m3[str: m1]; T **m4[handle: 3]; } *[out: a1])",
+    );
+    check_canonical("int f(T **p[out handle])", "int (T **[out handle: 1])");
+    check_canonical("int f(char **p[inout str: 2], int **v[in])", "int (char **[inout str: 2], int **[in: 1])");
+    check_canonical("int f(long (*p)[4][in: 3])", "int (struct { long m1[4]; } *[in: 3])");
+    check_canonical(
+        "void f(struct s { struct s *next[shadow]; void (*f)(struct s *[shadow, scope: call]); } *s[shadow, scope: until g])",
+        "void (struct s { s *m1[shadow]; void (*m2)(s *[shadow, scope: call]); } *[shadow, scope: until g])",
+    );
+    check_canonical(
+        "int f(struct s { long n; } **p[out shadow, scope: forever], t *q[shadow])",
+        "int (struct s { long m1; } **[out shadow: 1, scope: forever], t *[shadow])",
+    );
+}
+
+#[test]
+fn structs_that_cannot_be_converted_are_refused() {
+    for (text, expected) in [
+        ("void f(struct s { int n; char *p[in: m]; } *p[in])", "no parameter is called `m` (the parameters: n, p)"),
+        ("void f(int m, struct s { int n; char *p[in: m]; } *p[in])", "no parameter is called `m`"),
+        ("void f(struct s { int *n; char *p[in: *n]; } *p[in])", "a count in a struct that is behind a pointer"),
+        ("void f(struct s { long c[9000]; } *p[in])", "a struct of more than 65536 bytes"),
+        ("void f(struct s { union { long n; int m; } u; } *p[inout])", "a union with a member that differs"),
+        ("void f(struct s { union { long n; int m; } u; } *p[shadow])", "a union with a member that differs"),
+        ("void f(struct { long n; } *p[shadow])", "needs a pointer to a struct with a name"),
+        ("void f(void *p[shadow])", "needs a pointer to a struct with a name"),
+        ("void f(struct s { long n; } **p[shadow])", "needs a pointer to a struct with a name"),
+        ("void f(struct s { long n; } *p[out shadow])", "it needs a pointer to pointers here"),
+        ("void f(char *p[out str])", "it needs a pointer to pointers here"),
+        ("void f(struct s { long n; } *p[shadow, scope: once])", "has no `scope: once`"),
+        ("void f(struct s { int n; char *p[out: n]; } *p[shadow])", "a pointer that is not `[in]`"),
+        ("void f(struct s { long *n; } *p[in])", "memory that holds `long`"),
+        ("void f(struct s { long n; } s[shadow])", "`[shadow]` is for pointers"),
+        ("void f(struct s { struct t { long n; } *p[shadow]; } s)", "by value a struct with a pointer"),
+    ] {
+        check_error(text, expected);
+    }
 }

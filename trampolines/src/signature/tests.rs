@@ -269,7 +269,11 @@ fn errors_of_meaning_point_at_the_place() {
         (1, 15),
         "parameter 1, `s`: `[str]` needs a `char **`, and this is a pointer to `char`",
     );
-    check_error("int f(void *p[scope: call])", (1, 15), "parameter 1, `p`: `[scope]` is for function pointers");
+    check_error(
+        "int f(void *p[scope: call])",
+        (1, 15),
+        "parameter 1, `p`: `[scope]` is for function pointers and for `[shadow]`",
+    );
     check_error(
         "int f(int (*p[user])(int))",
         (1, 15),
@@ -335,9 +339,9 @@ fn what_cannot_cross_yet_is_refused_by_name() {
     check_error("int f(float _Complex)", (1, 7), "parameter 1: `float _Complex` is not supported yet");
     check_error("int f(va_list ap)", (1, 7), "parameter 1, `ap`: `va_list` is not supported yet");
     check_error(
-        "int f(sqlite3 **db[out, handle])",
+        "int f(sqlite3 *db[user, handle])",
         (1, 25),
-        "parameter 1, `db`: `out` together with `handle` is not supported yet",
+        "parameter 1, `db`: `user` together with `handle` is not supported yet",
     );
     check_error("int *f(int n) [out: n]", (1, 16), "the result: `out` with a count on a result is not supported yet");
 }

@@ -4,7 +4,7 @@ mod annotated;
 mod counts;
 mod records;
 
-use super::{CType, Crossing, Scope, Signature, Value};
+use super::{CType, Crossing, Direction, MAX_CONVERTED, Record, Scope, Signature, Value};
 use crate::prototype::ast::{Declaration, Function, Type};
 use crate::prototype::{Problem, PrototypeError};
 use annotated::Marks;
@@ -248,15 +248,55 @@ impl Lowering<'_> {
         if let Some(crossing) = marks.crossing(self, &pointee, params, place)? {
             return Ok(crossing);
         }
+        self.plain_pointer(pointee, at, place)
+    }
+
+    /// A pointer that nothing is said of.
+    fn plain_pointer(&self, pointee: CType, at: usize, place: &Place) -> Result<Crossing, PrototypeError> {
         if let Some(ty) = pointee.differing() {
             let message = format!(
-                "memory that holds `{ty}` is not alike in C (8 bytes) and in a wasm32 app (4 bytes); \
-                 say how it crosses, with `[in: n]`, `[out: n]`, `[str: n]`, `[handle: n]`, or pass it untouched as `void *`"
+                "memory that holds `{ty}` is not alike in C (8 bytes) and in a wasm32 app (4 bytes); say how it crosses, with \
+                 `[in: n]`, `[out: n]`, `[str: n]`, `[handle: n]`, for a struct that C keeps `[shadow]`, or pass it untouched as `void *`"
             );
             return Err(self.meaning(at, place, message));
         }
         let pointee_size = pointee.native_size().unwrap_or(1).max(1);
         Ok(Crossing::Pointer { pointee, pointee_size })
+    }
+
+    /// Refuses a struct that cannot be converted behind a pointer.
+    fn check_converted(&self, record: &Record, at: usize, place: &Place) -> Result<(), PrototypeError> {
+        if record.native.size > MAX_CONVERTED {
+            let what = format!("a struct of more than {MAX_CONVERTED} bytes that C and the app lay out differently");
+            return Err(self.unsupported(at, place, what));
+        }
+        if record.has_differing_union() {
+            let what = "a union with a member that differs between C and the app (`long`, a pointer)";
+            return Err(self.unsupported(at, place, what));
+        }
+        Ok(())
+    }
+
+    /// Refuses a struct that cannot be kept alike on both sides for long.
+    fn check_shadow(&self, crossing: &Crossing, at: usize, place: &Place) -> Result<(), PrototypeError> {
+        let Crossing::Shadow { record, scope, .. } = crossing else { return Ok(()) };
+        if *scope == Some(Scope::Once) {
+            return Err(self.meaning(at, place, "a struct is not called: `[shadow]` has no `scope: once`"));
+        }
+        let Some(record) = record else { return Ok(()) };
+        self.check_converted(record, at, place)?;
+        let mut written = false;
+        record.parts(&mut |part| {
+            written |= match part.value.crossing {
+                Crossing::Extent { direction, .. } | Crossing::Copied { direction, .. } => direction != Direction::In,
+                _ => false,
+            };
+        });
+        if written {
+            let what = "in a struct that C keeps (`shadow`) a pointer that is not `[in]`";
+            return Err(self.unsupported(at, place, what));
+        }
+        Ok(())
     }
 
     fn ctype(&mut self, ty: &Type, at: usize, place: &Place) -> Result<CType, PrototypeError> {

@@ -3,8 +3,8 @@
 use super::{Lowering, Marks, Place};
 use crate::abi::sysv;
 use crate::prototype::PrototypeError;
-use crate::prototype::ast::{Member as Declared, Type};
-use crate::signature::{BitField, Crossing, MAX_BY_VALUE, Member, MemberType, Record, Scalar, Signature, Value};
+use crate::prototype::ast::{Declaration, Member as Declared, Type};
+use crate::signature::{BitField, Crossing, Expr, MAX_BY_VALUE, Member, MemberType, Record, Scalar, Signature, Value};
 use std::sync::Arc;
 
 /// The most bytes of structs by value in one signature: on the stack, each eight of them are a value for the code generator.
@@ -20,6 +20,7 @@ impl Lowering<'_> {
         place: &Place,
     ) -> Result<Arc<Record>, PrototypeError> {
         let mut members = Vec::with_capacity(declared.len());
+        let siblings: Vec<Declaration> = declared.iter().map(|member| member.declaration.clone()).collect();
         for member in declared {
             let at = member.declaration.at;
             let place = match &member.declaration.name {
@@ -27,7 +28,8 @@ impl Lowering<'_> {
                 None => place.part("a member without a name"),
             };
             let marks = Marks::collect(self, &member.declaration.annotations, &place)?;
-            let ty = self.member(&member.declaration.ty, &marks, at, &place)?;
+            let name = member.declaration.name.as_deref();
+            let ty = self.member(&member.declaration.ty, name, &marks, &siblings, at, &place)?;
             members.push(self.sized(member, ty, &place)?);
         }
         if members.iter().all(Member::is_padding) {
@@ -64,32 +66,41 @@ impl Lowering<'_> {
         Ok(Member::new(ty, Some(BitField { width: width as u8, named })))
     }
 
-    fn member(&mut self, ty: &Type, marks: &Marks<'_>, at: usize, place: &Place) -> Result<MemberType, PrototypeError> {
+    fn member(
+        &mut self,
+        ty: &Type,
+        name: Option<&str>,
+        marks: &Marks<'_>,
+        siblings: &[Declaration],
+        at: usize,
+        place: &Place,
+    ) -> Result<MemberType, PrototypeError> {
+        let name = || name.map(str::to_owned);
         self.inside(ty, at, |lowering| match ty.resolve() {
             Type::Array { element, len, .. } => {
                 let len = len.as_ref().and_then(|len| len.constant()).and_then(|len| u32::try_from(len).ok());
                 let message = "an array in a struct needs a length that is a constant and at least 1";
                 let len = len.filter(|&len| len > 0).ok_or_else(|| lowering.meaning(at, place, message))?;
-                Ok(MemberType::Array(Box::new(lowering.member(element, marks, at, place)?), len))
+                let element = lowering.member(element, name().as_deref(), marks, siblings, at, place)?;
+                Ok(MemberType::Array(Box::new(element), len))
             }
             Type::Record { keyword, tag, members: Some(members) } => {
                 marks.none(lowering, place, keyword)?;
                 Ok(MemberType::Record(lowering.record(keyword, tag.as_deref(), members, at, place)?))
             }
             Type::Pointer(pointee) => {
-                let crossing = lowering.pointer(pointee, marks, &[], at, place)?;
-                let nonnull = marks.nonnull;
-                match crossing {
-                    Crossing::Extent { .. } | Crossing::HandleArray { .. } | Crossing::StrArray { .. } => {
-                        Err(lowering.unsupported(at, place, "a pointer with a count in a struct"))
-                    }
-                    crossing => Ok(MemberType::Value(Value { name: None, crossing, nonnull })),
+                let crossing = lowering.pointer(pointee, marks, siblings, at, place)?;
+                let value = Value { name: name(), crossing, nonnull: marks.nonnull };
+                if value.count().is_some_and(Expr::has_deref) {
+                    let what = "a count in a struct that is behind a pointer";
+                    return Err(lowering.unsupported(at, place, what));
                 }
+                Ok(MemberType::Value(value))
             }
             Type::Function(_) => Err(lowering.meaning(at, place, "a function cannot be a member")),
             _ => {
                 let crossing = lowering.scalar(ty, marks, at, place)?;
-                Ok(MemberType::Value(Value { name: None, crossing, nonnull: false }))
+                Ok(MemberType::Value(Value { name: name(), crossing, nonnull: false }))
             }
         })
     }
@@ -102,6 +113,11 @@ impl Lowering<'_> {
         }
         if record.has_differing_union() {
             let what = "by value a union with a member that differs between C and the app (`long`, a pointer)";
+            return Err(self.unsupported(at, place, what));
+        }
+        if record.points_to_copies() {
+            let what =
+                "by value a struct with a pointer that has a count or is converted; pass a pointer to the struct";
             return Err(self.unsupported(at, place, what));
         }
         if sysv::is_ambiguous(&record) {
