@@ -705,6 +705,53 @@ wb_error *wb_instance_attach(const wb_instance *instance);
  */
 void wb_instance_delete(wb_instance *instance);
 
+/**
+ * Makes every object of the type `derived *` one of the type `base *` too, for apps that are instantiated with this linker from then on: a
+ * handle of it passes where a prototype has `base *x[handle]`, as libraries with kinds of handles want it (libuv's `uv_timer_t` is a
+ * `uv_handle_t`). One object has one handle, as either type.
+ *
+ * Both are names as prototypes have them, without `struct`; they are only read. A type may have one base, which may have one itself. Fails with
+ * WB_ERROR_INVALID_ARGUMENT if `derived` has another base, or is a base of `base`.
+ */
+wb_error *wb_linker_handle_base(wb_linker *linker,
+                                const char *derived,
+                                const char *base);
+
+/**
+ * Gives an app a handle of an object of the type `type *`, in `*handle`: the number that the app passes where a prototype has `[handle]`.
+ *
+ * It lasts until `wb_handle_end`, or as long as the instance; the object must live as long. An object that the app knows already has the same
+ * handle. (Handles that come with a callback's arguments end with the callback, if the app did not have them before.) `type` is a name as
+ * prototypes have it, and only read. `object` is not touched. Fails with WB_ERROR_INVALID_ARGUMENT if `object` is NULL, with WB_ERROR_LIMIT if the app has a
+ * million handles. On the instance's thread.
+ */
+wb_error *wb_handle_new(const wb_instance *instance,
+                        const char *type,
+                        const void *object,
+                        uint32_t *handle);
+
+/**
+ * The object of the type `type *` that an app's handle stands for, in `*object`: what a C function with `[handle]` in its prototype would get. 0 is
+ * NULL.
+ *
+ * Fails with WB_ERROR_INVALID_ARGUMENT if it is not a handle of this app, is stale, or is one of another type: the message says which. On the
+ * instance's thread.
+ */
+wb_error *wb_handle_object(const wb_instance *instance,
+                           uint32_t handle,
+                           const char *type,
+                           void **object);
+
+/**
+ * Ends the handle that an app has of an object of the type `type *`, if it has one: call it before the object is freed. Wherever the app has kept the
+ * handle, it is stale from then on: C functions are not called with it, the app traps instead.
+ *
+ * `object` is not touched, and may be NULL. On the instance's thread, also from inside C functions that the app calls.
+ */
+wb_error *wb_handle_end(const wb_instance *instance,
+                        const char *type,
+                        const void *object);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus

@@ -10,6 +10,7 @@
 mod boundary;
 mod engine;
 mod error;
+mod handles;
 mod instance;
 mod linker;
 mod module;
@@ -17,6 +18,7 @@ mod value;
 
 pub use engine::*;
 pub use error::*;
+pub use handles::*;
 pub use instance::*;
 pub use linker::*;
 pub use module::*;

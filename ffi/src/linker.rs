@@ -12,7 +12,7 @@ use wasmbridge_runtime::{Linker, NativeFn};
 /// A linker: what apps may import. What an app imports and the linker does not have is an error when the app is instantiated.
 ///
 /// It may be used on any thread, by one at a time.
-pub struct wb_linker(Linker);
+pub struct wb_linker(pub(crate) Linker);
 
 /// Makes a linker, without definitions.
 ///

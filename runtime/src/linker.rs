@@ -2,6 +2,7 @@
 
 use crate::callback::NativeFn;
 use crate::code::arena::ThunkPages;
+use crate::crossing::handles::HandleTypes;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::group::Group;
@@ -27,6 +28,7 @@ use wasmbridge_trampolines::{Signature, TypeNames};
 pub struct Linker {
     engine: Engine,
     names: Arc<TypeNames>,
+    handle_types: Arc<HandleTypes>,
     functions: HashMap<(String, String), Definition>,
     instances: HashMap<String, Arc<InstanceData>>,
 }
@@ -83,7 +85,13 @@ pub(crate) enum Resolved {
 impl Linker {
     /// A linker that defines nothing.
     pub fn new(engine: &Engine) -> Linker {
-        Linker { engine: engine.clone(), names: Arc::default(), functions: HashMap::new(), instances: HashMap::new() }
+        Linker {
+            engine: engine.clone(),
+            names: Arc::default(),
+            handle_types: Arc::default(),
+            functions: HashMap::new(),
+            instances: HashMap::new(),
+        }
     }
 
     /// Makes `name` a name for a C type, such as `unsigned long long`, in the prototypes that follow.
@@ -92,6 +100,16 @@ impl Linker {
     /// [`ErrorKind::Prototype`] if `text` is no C type or `name` no identifier.
     pub fn define_type(&mut self, name: &str, text: &str) -> Result<(), Error> {
         Arc::make_mut(&mut self.names).define(name, text).map_err(|e| Error::new(ErrorKind::Prototype, e.to_string()))
+    }
+
+    /// Makes every `derived *` that has a handle a `base *` too, for instances that are made after: an app may pass it where the
+    /// prototype has either. Both are names as prototypes have them, without `struct`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if `derived` has another base, or `base` is itself derived from it.
+    pub fn derive_handle(&mut self, derived: &str, base: &str) -> Result<(), Error> {
+        let derived = Arc::make_mut(&mut self.handle_types).derive(derived, base);
+        derived.map_err(|why| Error::new(ErrorKind::InvalidArgument, why))
     }
 
     /// Parses a prototype with the type names of this linker.
@@ -193,6 +211,7 @@ impl Linker {
         }
         let group = self.group_of(&sources)?;
         let data = build::allocate(module, resolved, &group)?;
+        data.scopes.handles.borrow_mut().set_types(self.handle_types.clone());
         let instance = Instance::new(data, self.names.clone());
         instance.data().initialise()?;
         Ok(instance)

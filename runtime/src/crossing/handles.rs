@@ -5,8 +5,11 @@
 //! ```
 //!
 //! An index is never 0, so neither is a handle: 0 stands for NULL. The generation tells a slot's present object from earlier ones, and
-//! the secret makes one app's handles mean nothing to another. The same object of the same type has the same handle as long as
-//! it is alive. Lookup is one array access and two comparisons.
+//! the secret makes one app's handles mean nothing to another. The same object has the same handle as long as it is alive. Lookup is one array
+//! access and two comparisons.
+//!
+//! Types may have base types, as libraries with "handles" and "kinds of handles" have them: what is a `uv_timer_t *` is a `uv_handle_t *` too, and
+//! has one handle as both. Types without a common base are different objects, even at one address: a struct and its first member are.
 
 use super::Refused;
 use std::collections::HashMap;
@@ -16,12 +19,48 @@ const INDEX_BITS: u32 = 20;
 const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 const GENERATION_MASK: u32 = (1 << (32 - INDEX_BITS)) - 1;
 
+/// Which types of objects are others, too.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HandleTypes {
+    bases: HashMap<String, String>,
+}
+
+impl HandleTypes {
+    /// Makes every `derived` a `base`. An error if that would make it one in two ways, or in a circle.
+    pub(crate) fn derive(&mut self, derived: &str, base: &str) -> Result<(), String> {
+        if let Some(other) = self.bases.get(derived).filter(|other| *other != base) {
+            return Err(format!("`{derived}` is a `{other}` already; a type has one base"));
+        }
+        if self.is_a(base, derived) {
+            return Err(format!("`{base}` is a `{derived}` already: each would be the other"));
+        }
+        self.bases.insert(derived.to_owned(), base.to_owned());
+        Ok(())
+    }
+
+    /// Whether every `ty` is a `base`.
+    fn is_a(&self, ty: &str, base: &str) -> bool {
+        self.line(ty).any(|ancestor| ancestor == base)
+    }
+
+    /// The type, its base, that one's base, and so on.
+    fn line<'a>(&'a self, ty: &'a str) -> impl Iterator<Item = &'a str> {
+        std::iter::successors(Some(ty), |ty| self.bases.get(*ty).map(String::as_str))
+    }
+
+    fn root<'a>(&'a self, ty: &'a str) -> &'a str {
+        self.line(ty).last().unwrap_or(ty)
+    }
+}
+
 /// The handles of one instance.
 #[derive(Debug)]
 pub(crate) struct HandleTable {
+    types: Arc<HandleTypes>,
     secret: u32,
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// by address and root of the type
     by_object: HashMap<(usize, Arc<str>), u32>,
 }
 
@@ -30,6 +69,7 @@ struct Slot {
     generation: u32,
     /// 0 if the slot is free
     object: usize,
+    /// the type: of those that the object is known as, the one that is derived from the others
     type_name: Arc<str>,
 }
 
@@ -38,15 +78,31 @@ impl HandleTable {
     pub(crate) fn new(secret: u32) -> HandleTable {
         // Slot 0 is never given out, so that no handle is 0.
         let slots = vec![Slot { generation: 0, object: 0, type_name: Arc::from("") }];
-        HandleTable { secret: secret << INDEX_BITS, slots, free: Vec::new(), by_object: HashMap::new() }
+        let types = Arc::default();
+        HandleTable { types, secret: secret << INDEX_BITS, slots, free: Vec::new(), by_object: HashMap::new() }
+    }
+
+    /// Sets which types are others too, before there are any handles.
+    pub(crate) fn set_types(&mut self, types: Arc<HandleTypes>) {
+        debug_assert!(self.by_object.is_empty());
+        self.types = types;
     }
 
     /// The handle of an object that is not NULL, and whether it is new.
     pub(crate) fn insert(&mut self, object: usize, type_name: &str) -> Result<(u32, bool), Refused> {
         debug_assert_ne!(object, 0);
-        let key = (object, Arc::<str>::from(type_name));
+        let key = (object, Arc::<str>::from(self.types.root(type_name)));
         if let Some(&index) = self.by_object.get(&key) {
-            return Ok((self.handle(index), false));
+            let slot = &mut self.slots[index as usize];
+            if self.types.is_a(&slot.type_name, type_name) {
+                return Ok((self.handle(index), false));
+            }
+            if self.types.is_a(type_name, &slot.type_name) {
+                slot.type_name = Arc::from(type_name);
+                return Ok((self.handle(index), false));
+            }
+            // Neither is the other: the object that was known is gone, and this one has its address.
+            self.remove(self.handle(index));
         }
         let index = match self.free.pop() {
             Some(index) => index,
@@ -54,12 +110,12 @@ impl HandleTable {
                 return Err(format!("the app has {INDEX_MASK} live handles, which is the limit"));
             }
             None => {
-                self.slots.push(Slot { generation: 0, object: 0, type_name: key.1.clone() });
+                self.slots.push(Slot { generation: 0, object: 0, type_name: Arc::from("") });
                 self.slots.len() as u32 - 1
             }
         };
         let slot = &mut self.slots[index as usize];
-        (slot.object, slot.type_name) = (object, key.1.clone());
+        (slot.object, slot.type_name) = (object, Arc::from(type_name));
         self.by_object.insert(key, index);
         Ok((self.handle(index), true))
     }
@@ -85,17 +141,23 @@ impl HandleTable {
             };
             return Err(format!("handle {handle:#x} {what}"));
         }
-        if *slot.type_name != *type_name {
+        if *slot.type_name != *type_name && !self.types.is_a(&slot.type_name, type_name) {
             return Err(format!("handle {handle:#x} is a `{} *`, expected `{type_name} *`", slot.type_name));
         }
         Ok(slot.object)
+    }
+
+    /// The handle that an object has, if it is of this type.
+    pub(crate) fn find(&self, object: usize, type_name: &str) -> Option<u32> {
+        let index = *self.by_object.get(&(object, Arc::from(self.types.root(type_name))))?;
+        self.types.is_a(&self.slots[index as usize].type_name, type_name).then(|| self.handle(index))
     }
 
     /// Ends a handle: it is stale from now on.
     pub(crate) fn remove(&mut self, handle: u32) {
         let index = (handle ^ self.secret) & INDEX_MASK;
         let Some(slot) = self.slots.get_mut(index as usize).filter(|s| s.object != 0) else { return };
-        self.by_object.remove(&(slot.object, slot.type_name.clone()));
+        self.by_object.remove(&(slot.object, Arc::from(self.types.root(&slot.type_name))));
         slot.object = 0;
         slot.generation = (slot.generation + 1) & GENERATION_MASK;
         // A slot whose generations are used up is not used again, so that an old handle never means a new object.
@@ -143,6 +205,37 @@ mod tests {
         assert!(table.get(handle, "db").unwrap_err().contains("stale"));
         table.insert(0x2000, "db").unwrap();
         assert!(table.get(handle, "db").unwrap_err().contains("stale"));
+    }
+
+    #[test]
+    fn an_object_has_one_handle_as_its_type_and_as_its_bases() {
+        let mut types = HandleTypes::default();
+        types.derive("timer", "handle").unwrap();
+        types.derive("idle", "handle").unwrap();
+        types.derive("tick", "timer").unwrap();
+        assert!(types.derive("handle", "tick").unwrap_err().contains("each would be the other"));
+        assert!(types.derive("timer", "stream").unwrap_err().contains("one base"));
+        assert_eq!(types.derive("timer", "handle"), Ok(()), "said twice");
+        let mut table = HandleTable::new(9);
+        table.set_types(Arc::new(types));
+
+        let (timer, _) = table.insert(0x1000, "timer").unwrap();
+        assert_eq!(table.insert(0x1000, "handle"), Ok((timer, false)));
+        assert_eq!((table.get(timer, "handle"), table.get(timer, "timer")), (Ok(0x1000), Ok(0x1000)));
+        assert!(table.get(timer, "tick").is_err() && table.get(timer, "idle").is_err());
+
+        // Known as its base first.
+        let (other, _) = table.insert(0x2000, "handle").unwrap();
+        assert!(table.get(other, "idle").unwrap_err().contains("is a `handle *`, expected `idle *`"));
+        assert_eq!((table.find(0x2000, "idle"), table.find(0x2000, "handle")), (None, Some(other)));
+        assert_eq!(table.insert(0x2000, "idle"), Ok((other, false)));
+        assert_eq!(table.get(other, "idle"), Ok(0x2000));
+
+        // Another kind of object in its place, of which nobody has said that the first is gone.
+        let (third, new) = table.insert(0x2000, "timer").unwrap();
+        assert!(new && third != other && table.get(other, "handle").unwrap_err().contains("stale"));
+        table.remove(third);
+        assert_eq!((table.len(), table.find(0x2000, "handle")), (1, None));
     }
 
     #[test]

@@ -75,6 +75,13 @@ impl Scopes {
             scope.lent.push(handle);
         }
     }
+
+    /// Lets a handle outlive the scopes that it was to end with.
+    pub(crate) fn keep(&self, handle: u32) {
+        for scope in self.open.borrow_mut().iter_mut() {
+            scope.lent.retain(|lent| *lent != handle);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! | `windows.rs` | windows, as the host makes them |
 //! | `segments.rs` | constant expressions and the instructions on segments |
 //! | `handle.rs` | [`Instance`], what the host holds |
+//! | `objects.rs` | handles that the host gives and takes |
 //!
 //! # Who may touch what
 //! An [`InstanceData`] is touched by its group's owner: the thread that compiled code of it runs on, or would run on. Other
@@ -19,6 +20,7 @@ pub(crate) mod build;
 mod enter;
 mod functions;
 mod handle;
+mod objects;
 mod scoped;
 mod segments;
 mod stop;

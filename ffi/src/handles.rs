@@ -1,0 +1,112 @@
+//! Handles: numbers that apps have for objects of C's.
+
+use crate::boundary::{Out, guard, object, object_mut, text};
+use crate::error::wb_error;
+use crate::instance::wb_instance;
+use crate::linker::wb_linker;
+use std::ffi::{c_char, c_void};
+
+/// Makes every object of the type `derived *` one of the type `base *` too, for apps that are instantiated with this linker from then on: a
+/// handle of it passes where a prototype has `base *x[handle]`, as libraries with kinds of handles want it (libuv's `uv_timer_t` is a
+/// `uv_handle_t`). One object has one handle, as either type.
+///
+/// Both are names as prototypes have them, without `struct`; they are only read. A type may have one base, which may have one itself. Fails with
+/// WB_ERROR_INVALID_ARGUMENT if `derived` has another base, or is a base of `base`.
+///
+/// # Safety
+/// `linker` is NULL or a linker that nobody else uses; `derived` and `base` are NULL or texts.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wb_linker_handle_base(
+    linker: *mut wb_linker,
+    derived: *const c_char,
+    base: *const c_char,
+) -> *mut wb_error {
+    guard(|| {
+        // SAFETY: the caller's duty, as below.
+        let linker = unsafe { object_mut(linker, "linker") }?;
+        // SAFETY: as above.
+        let derived = unsafe { text(derived, "derived") }?;
+        // SAFETY: as above.
+        let base = unsafe { text(base, "base") }?;
+        linker.0.derive_handle(derived, base)?;
+        Ok(())
+    })
+}
+
+/// Gives an app a handle of an object of the type `type *`, in `*handle`: the number that the app passes where a prototype has `[handle]`.
+///
+/// It lasts until `wb_handle_end`, or as long as the instance; the object must live as long. An object that the app knows already has the same
+/// handle. (Handles that come with a callback's arguments end with the callback, if the app did not have them before.) `type` is a name as
+/// prototypes have it, and only read. `object` is not touched. Fails with WB_ERROR_INVALID_ARGUMENT if `object` is NULL, with WB_ERROR_LIMIT if the app has a
+/// million handles. On the instance's thread.
+///
+/// # Safety
+/// `instance` is NULL or an instance; `type` is NULL or a text; `handle` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wb_handle_new(
+    instance: *const wb_instance,
+    r#type: *const c_char,
+    object: *const c_void,
+    handle: *mut u32,
+) -> *mut wb_error {
+    guard(|| {
+        // SAFETY: the caller's duty, as below.
+        let instance = unsafe { self::object(instance, "instance") }?;
+        // SAFETY: as above.
+        let ty = unsafe { text(r#type, "type") }?;
+        // SAFETY: as above.
+        let out = unsafe { Out::new(handle, "handle") }?;
+        out.set(instance.0.handle(ty, object)?);
+        Ok(())
+    })
+}
+
+/// The object of the type `type *` that an app's handle stands for, in `*object`: what a C function with `[handle]` in its prototype would get. 0 is
+/// NULL.
+///
+/// Fails with WB_ERROR_INVALID_ARGUMENT if it is not a handle of this app, is stale, or is one of another type: the message says which. On the
+/// instance's thread.
+///
+/// # Safety
+/// `instance` is NULL or an instance; `type` is NULL or a text; `object` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wb_handle_object(
+    instance: *const wb_instance,
+    handle: u32,
+    r#type: *const c_char,
+    object: *mut *mut c_void,
+) -> *mut wb_error {
+    guard(|| {
+        // SAFETY: the caller's duty, as below.
+        let instance = unsafe { self::object(instance, "instance") }?;
+        // SAFETY: as above.
+        let ty = unsafe { text(r#type, "type") }?;
+        // SAFETY: as above.
+        let out = unsafe { Out::new(object, "object") }?;
+        out.set(instance.0.object(handle, ty)?);
+        Ok(())
+    })
+}
+
+/// Ends the handle that an app has of an object of the type `type *`, if it has one: call it before the object is freed. Wherever the app has kept the
+/// handle, it is stale from then on: C functions are not called with it, the app traps instead.
+///
+/// `object` is not touched, and may be NULL. On the instance's thread, also from inside C functions that the app calls.
+///
+/// # Safety
+/// `instance` is NULL or an instance; `type` is NULL or a text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wb_handle_end(
+    instance: *const wb_instance,
+    r#type: *const c_char,
+    object: *const c_void,
+) -> *mut wb_error {
+    guard(|| {
+        // SAFETY: the caller's duty, as below.
+        let instance = unsafe { self::object(instance, "instance") }?;
+        // SAFETY: as above.
+        let ty = unsafe { text(r#type, "type") }?;
+        instance.0.end_handle(ty, object)?;
+        Ok(())
+    })
+}

@@ -1,0 +1,57 @@
+//! Handles that the host gives and takes: names that an app has for objects whose life is the host's business.
+
+use super::Instance;
+use crate::error::{Error, ErrorKind};
+use std::ffi::c_void;
+
+impl Instance {
+    /// The app's handle of an object of the host's, of the type `type_name *`. It lasts until [`Instance::end_handle`], or as long as the instance; an
+    /// object that the app knows already has the same handle.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if the object is NULL; [`ErrorKind::Limit`] if the app has no room for another handle;
+    /// [`ErrorKind::Busy`] on a thread that does not own the instance.
+    pub fn handle(&self, type_name: &str, object: *const c_void) -> Result<u32, Error> {
+        self.data().group().check_thread()?;
+        if object.is_null() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "NULL has no handle: it is 0 for the app"));
+        }
+        let scopes = &self.data().scopes;
+        let inserted = scopes.handles.borrow_mut().insert(object as usize, type_name);
+        let (handle, new) = inserted.map_err(|why| Error::new(ErrorKind::Limit, why))?;
+        if !new {
+            scopes.keep(handle);
+        }
+        Ok(handle)
+    }
+
+    /// The object of the type `type_name *` that a handle of the app's stands for. 0 is NULL.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if it is no handle of this app, of another type, or stale: the message says which. [`ErrorKind::Busy`]
+    /// on a thread that does not own the instance.
+    pub fn object(&self, handle: u32, type_name: &str) -> Result<*mut c_void, Error> {
+        self.data().group().check_thread()?;
+        if handle == 0 {
+            return Ok(std::ptr::null_mut());
+        }
+        let object = self.data().scopes.handles.borrow().get(handle, type_name);
+        object.map(|object| object as *mut c_void).map_err(|why| Error::new(ErrorKind::InvalidArgument, why))
+    }
+
+    /// Ends the handle that the app has of an object of the type `type_name *`: for the app it is stale from now on, wherever it has kept it. To be
+    /// called before the object goes. Whether the app knew the object.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] on a thread that does not own the instance.
+    pub fn end_handle(&self, type_name: &str, object: *const c_void) -> Result<bool, Error> {
+        self.data().group().check_thread()?;
+        let scopes = &self.data().scopes;
+        let mut handles = scopes.handles.borrow_mut();
+        let Some(handle) = handles.find(object as usize, type_name) else { return Ok(false) };
+        handles.remove(handle);
+        // A scope that would end it later must not end another one in its place.
+        scopes.keep(handle);
+        Ok(true)
+    }
+}
