@@ -49,6 +49,10 @@
  * belongs to the thread that made it (or took it with wb_instance_attach) and is used on that thread only. On another one wb_instance_call is
  * an error of the kind WB_ERROR_BUSY, and a callback answers with its default value.
  *
+ * Native data in place: a window (`wb_window_map`) is a range of the app's addresses whose pages are those of native data. A region (`wb_region_new`)
+ * is memory that several apps may be given. Neither is copied; what an app may do with it the processor's memory management enforces. What an app may
+ * write to it can change at any moment: copy it before you check it.
+ *
  * Texts are UTF-8 and end with a zero byte.
  *
  * Prototypes are C, as in a library's header, with annotations in square brackets where C says too little:
@@ -73,6 +77,41 @@
 
 /* The version that this header is of; wb_version() is that of the library. */
 #define WB_VERSION "0.1.0"
+
+/**
+ * The app may read: said alone or with the other flags.
+ */
+#define WB_READ 1
+
+/**
+ * The app may write, and read.
+ */
+#define WB_WRITE 2
+
+/**
+ * `wb_window_map`: bytes beside the data may be visible, where they share its first or last page.
+ */
+#define WB_EXPOSE_NEIGHBOURS 4
+
+/**
+ * `wb_window_map`: where the data cannot be shown in place the app gets a copy, which is copied back if it may write to it.
+ */
+#define WB_ALLOW_COPY 8
+
+/**
+ * `wb_window_map`: private pages are left as they are, instead of being adopted.
+ */
+#define WB_NO_ADOPTION 16
+
+/**
+ * `wb_window_map`: the data must end where its page does, so that the app cannot reach the byte behind it.
+ */
+#define WB_RIGHT_ALIGNED 32
+
+/**
+ * `wb_region_grant`: the app sees the region only in callbacks with a `[window]` parameter that points into it.
+ */
+#define WB_IN_CALLBACKS 64
 
 /**
  * What sort of failure an error is.
@@ -237,6 +276,35 @@ typedef enum wb_framekind {
 } wb_framekind;
 
 /**
+ * How native data came to be visible.
+ */
+typedef enum wb_windowmode {
+    /**
+     * The same pages, mapped a second time.
+     */
+    WB_WINDOW_ALIASED = 1,
+    /**
+     * Private pages that were moved into a file in memory, which is mapped at their address and in the window.
+     */
+    WB_WINDOW_ADOPTED = 2,
+    /**
+     * A copy. It is copied back when the window is unmapped, if the app may write to it; see also `wb_window_copy_in` and `wb_window_copy_out`.
+     */
+    WB_WINDOW_COPIED = 3,
+    /**
+     * A region that was granted.
+     */
+    WB_WINDOW_REGION = 4,
+} wb_windowmode;
+
+/**
+ * An arena: a region that is given out piece by piece, for libraries that let their host allocate.
+ *
+ * What is in use is known outside of the region, so that no app can spoil it. All functions on it may be called on any thread, at the same time.
+ */
+typedef struct wb_arena wb_arena;
+
+/**
  * An engine: what the modules and instances of one host share. Usually a program has one.
  *
  * It may be used on any thread, and on several at once.
@@ -270,6 +338,15 @@ typedef struct wb_linker wb_linker;
  * It may be used on any thread, and on several at once.
  */
 typedef struct wb_module wb_module;
+
+/**
+ * A region: memory that several apps may be given, each with rights of its own, all of them at the same address.
+ *
+ * The low 32 bits of its native address are that address, so a native pointer into it that lies in the data itself is, cut to its low four bytes,
+ * the app's pointer: native lists and trees can be walked in place. Nobody can make it shorter. All functions on it may be called on any
+ * thread, at the same time, and while the apps that have it are running; the instances they are given must not be deleted meanwhile.
+ */
+typedef struct wb_region wb_region;
 
 /**
  * A frame of a backtrace.
@@ -376,6 +453,32 @@ typedef struct wb_callback_options {
      */
     double default_float;
 } wb_callback_options;
+
+/**
+ * A window, as it is now.
+ */
+typedef struct wb_window {
+    /**
+     * Where the app has it.
+     */
+    uint64_t guest_addr;
+    /**
+     * Where the host has it; NULL if it was mapped from a file that the host has not mapped.
+     */
+    void *ptr;
+    /**
+     * Its length in bytes.
+     */
+    size_t len;
+    /**
+     * WB_READ, or WB_READ | WB_WRITE.
+     */
+    uint32_t rights;
+    /**
+     * How it came to be visible.
+     */
+    wb_windowmode mode;
+} wb_window;
 
 /**
  * 32-bit integer: `of.i32`
@@ -751,6 +854,223 @@ wb_error *wb_handle_object(const wb_instance *instance,
 wb_error *wb_handle_end(const wb_instance *instance,
                         const char *type,
                         const void *object);
+
+/**
+ * Makes `len` bytes at `ptr` visible to the app, in place, and writes the address that the app has them at to `*guest_addr`.
+ *
+ * The app reads them, with WB_WRITE also writes them, with plain loads and stores until `wb_window_unmap` or until the instance is deleted; the
+ * processor's memory management sees to its rights, and pages that nobody can access lie on both sides. Pointers to them are translated where
+ * they cross: C's pointer becomes the app's, and the app's becomes the very pointer that C had.
+ *
+ * What is at `ptr` decides how (`wb_window_at` tells which it was):
+ * - Memory that is mapped MAP_SHARED (a memfd, POSIX shared memory, a file, a frame buffer) is mapped once more.
+ * - Private memory is adopted: its pages are moved, once and for good, into a file in memory that is mapped at their own address and in the window, so
+ *   that every pointer to them stays good. No other thread may write to them during this call; after a `fork` the child shares them. Memory on
+ *   a stack, in an app's memory or with code in it is not adopted.
+ * - Where the data does not fill its pages, what shares them would be visible: that is refused, unless WB_EXPOSE_NEIGHBOURS is set.
+ * - With WB_ALLOW_COPY whatever would be refused so far is copied.
+ *
+ * `flags` is WB_READ or WB_WRITE with any of WB_EXPOSE_NEIGHBOURS, WB_ALLOW_COPY, WB_NO_ADOPTION and WB_RIGHT_ALIGNED. `ptr` is not owned: unmap the window before
+ * its memory is unmapped, freed or used for something else. An app that may write can change the bytes at any moment: take a copy before you
+ * trust them.
+ *
+ * Fails with WB_ERROR_INVALID_ARGUMENT if `len` is 0, if not all of the bytes are there and allow to the host what the app is to do, if some
+ * are in another window of the app, or if the data cannot be shown as `flags` say: the message has the reason. With WB_ERROR_LIMIT if the
+ * app's window area (the top of its 4 GiB) or the kernel's number of mappings (vm.max_map_count) is used up. On an error nothing has changed.
+ * On the instance's thread; also from inside C functions that the app calls, and callbacks: it takes effect at once.
+ */
+wb_error *wb_window_map(const wb_instance *instance,
+                        void *ptr,
+                        size_t len,
+                        uint32_t flags,
+                        uint64_t *guest_addr);
+
+/**
+ * Makes `len` bytes of an open file visible to the app, from `offset` on, which is a multiple of the page size: also where the host has not mapped
+ * them, and for devices whose mappings cannot be mapped a second time.
+ *
+ * `fd` is only used during the call. `ptr` is where the host has mapped the same bytes itself, so that pointers are translated as in other windows,
+ * or NULL. `flags` is WB_READ or WB_WRITE. A file that is cut while it is visible gives the app a trap where it has no bytes any more.
+ *
+ * Fails with WB_ERROR_INVALID_ARGUMENT if the file is shorter, or has more bytes in the last page than `len` says; else as `wb_window_map`. On
+ * the instance's thread.
+ */
+wb_error *wb_window_map_file(const wb_instance *instance,
+                             int fd,
+                             uint64_t offset,
+                             size_t len,
+                             uint32_t flags,
+                             void *ptr,
+                             uint64_t *guest_addr);
+
+/**
+ * Ends the window that begins at the app's address `guest_addr`. When this returns no access of the app's to it succeeds, on any thread; a copy
+ * that the app may write to has been copied back.
+ *
+ * C functions that the app has called with pointers into the window, and that are running yet, are not stopped. A region that was granted is
+ * revoked. Fails with WB_ERROR_NOT_FOUND if no window begins there: it may have been unmapped before. Any thread, while the app runs too.
+ */
+wb_error *wb_window_unmap(const wb_instance *instance,
+                          uint64_t guest_addr);
+
+/**
+ * Changes what the app may do in the window that begins at `guest_addr`: `flags` is WB_READ or WB_WRITE. It takes effect at once, in code that is
+ * running too.
+ *
+ * Fails with WB_ERROR_NOT_FOUND if no window begins there, with WB_ERROR_INVALID_ARGUMENT if it cannot become writable: a file that was opened for
+ * reading, or a copy that was made for reading. Any thread, while the app runs too.
+ */
+wb_error *wb_window_protect(const wb_instance *instance,
+                            uint64_t guest_addr,
+                            uint32_t flags);
+
+/**
+ * Copies the host's bytes into a window of the mode WB_WINDOW_COPIED that begins at `guest_addr`, whatever the app may do there. Other windows are
+ * always up to date: nothing is done.
+ *
+ * Fails with WB_ERROR_NOT_FOUND if no window begins there. Any thread.
+ */
+wb_error *wb_window_copy_in(const wb_instance *instance,
+                            uint64_t guest_addr);
+
+/**
+ * Copies what is in a window of the mode WB_WINDOW_COPIED that begins at `guest_addr` to the host's bytes, if the app may write to it. Nothing is
+ * done for other windows.
+ *
+ * Fails with WB_ERROR_NOT_FOUND if no window begins there. Any thread.
+ */
+wb_error *wb_window_copy_out(const wb_instance *instance,
+                             uint64_t guest_addr);
+
+/**
+ * The window that the app's address `guest_addr` lies in, in `*window`: among others how it came to be visible.
+ *
+ * Fails with WB_ERROR_NOT_FOUND if there is none. Any thread.
+ */
+wb_error *wb_window_at(const wb_instance *instance,
+                       uint64_t guest_addr,
+                       wb_window *window);
+
+/**
+ * Makes a region of `len` bytes, all zero, that no app has yet.
+ *
+ * `*region` is the caller's, who ends it with `wb_region_delete`. All regions of a process together have not quite 1 GiB, each with a page more
+ * than it needs. Fails with WB_ERROR_INVALID_ARGUMENT if `len` is 0, with WB_ERROR_LIMIT if there is no room.
+ */
+wb_error *wb_region_new(size_t len,
+                        wb_region **region);
+
+/**
+ * Where the host has a region: it may always read and write there. NULL for NULL.
+ */
+void *wb_region_ptr(const wb_region *region);
+
+/**
+ * Where every app that has a region has it. 0 for NULL.
+ */
+uint64_t wb_region_guest_addr(const wb_region *region);
+
+/**
+ * The length of a region in bytes. 0 for NULL.
+ */
+size_t wb_region_len(const wb_region *region);
+
+/**
+ * Gives a region to an app, or changes what an app that has it may do with it. It takes effect at once, in code that is running too.
+ *
+ * `flags` is WB_READ or WB_WRITE. With WB_IN_CALLBACKS the app sees it only in callbacks that have a `[window]` parameter which points into it.
+ * Fails with WB_ERROR_LIMIT if a window of the app is at the region's address, or the app has no room for windows.
+ */
+wb_error *wb_region_grant(const wb_region *region,
+                          const wb_instance *instance,
+                          uint32_t flags);
+
+/**
+ * Takes a region from an app. When this returns no access of the app's to it succeeds, on any thread: the app traps, if it tries. An app that does
+ * not have the region stays as it is.
+ *
+ * C functions that the app has called with pointers into the region, and that are running yet, are not stopped.
+ */
+wb_error *wb_region_revoke(const wb_region *region,
+                           const wb_instance *instance);
+
+/**
+ * Takes a region from all apps that have it.
+ */
+wb_error *wb_region_revoke_all(const wb_region *region);
+
+/**
+ * Takes a region from the app `from` and gives it to the app `to`, with `flags` as for `wb_region_grant`. At no moment both have it.
+ *
+ * Fails with WB_ERROR_INVALID_ARGUMENT if `from` does not have it, else as `wb_region_grant`: then `from` has it as before.
+ */
+wb_error *wb_region_move(const wb_region *region,
+                         const wb_instance *from,
+                         const wb_instance *to,
+                         uint32_t flags);
+
+/**
+ * What an app may do with a region, as the flags of `wb_region_grant`; 0 if it does not have it, and for NULL.
+ */
+uint32_t wb_region_rights(const wb_region *region,
+                          const wb_instance *instance);
+
+/**
+ * Ends the host's use of a region. Apps that have it keep it; its memory goes when none has it any more. NULL does nothing.
+ */
+void wb_region_delete(wb_region *region);
+
+/**
+ * Makes an arena of `len` bytes: a region, and what is known of its pieces.
+ *
+ * `*arena` is the caller's, who ends it with `wb_arena_delete`. It has up to one piece for each 64 bytes (at least 1,024, at most 262,144), free
+ * ones between others counted. Fails as `wb_region_new`.
+ */
+wb_error *wb_arena_new(size_t len,
+                       wb_arena **arena);
+
+/**
+ * The region that an arena's pieces are in, to grant it to apps. It is borrowed: it lives as long as the arena. NULL for NULL.
+ */
+const wb_region *wb_arena_region(const wb_arena *arena);
+
+/**
+ * Allocates `len` bytes in an arena, as `malloc` does it: NULL if there is no room. They begin at a multiple of 16.
+ */
+void *wb_alloc(const wb_arena *arena,
+               size_t len);
+
+/**
+ * Allocates `len` bytes in an arena at a multiple of `align`, a power of two: NULL if there is no room, or `align` is no power of two. Whole
+ * pages (both a multiple of 4,096) can be shown to an app on their own, by `wb_window_map` or a `[window]` parameter.
+ */
+void *wb_alloc_aligned(const wb_arena *arena,
+                       size_t align,
+                       size_t len);
+
+/**
+ * Makes a piece of an arena `len` bytes long, as `realloc` does it: at another place if need be. NULL if there is no room, or `piece` is none of this arena's;
+ * then the piece is as it was. A `piece` that is NULL is a new one.
+ */
+void *wb_realloc(const wb_arena *arena,
+                 void *piece,
+                 size_t len);
+
+/**
+ * The length of a piece of an arena, as it was asked for. 0 if it is none of this arena's.
+ */
+size_t wb_alloc_len(const wb_arena *arena, const void *piece);
+
+/**
+ * Gives a piece back to its arena. NULL is nothing to give back. False if `piece` is none of this arena's, or has been freed before: then nothing has happened.
+ */
+bool wb_free(const wb_arena *arena,
+             void *piece);
+
+/**
+ * Ends an arena. Apps that have its region keep it. NULL does nothing.
+ */
+void wb_arena_delete(wb_arena *arena);
 
 #ifdef __cplusplus
 }  // extern "C"

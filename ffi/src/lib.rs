@@ -14,7 +14,9 @@ mod handles;
 mod instance;
 mod linker;
 mod module;
+mod region;
 mod value;
+mod window;
 
 pub use engine::*;
 pub use error::*;
@@ -22,4 +24,6 @@ pub use handles::*;
 pub use instance::*;
 pub use linker::*;
 pub use module::*;
+pub use region::*;
 pub use value::*;
+pub use window::*;

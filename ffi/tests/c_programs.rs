@@ -106,6 +106,6 @@ macro_rules! programs {
 }
 
 programs! {
-    callbacks.c exceptions.cpp handles.c header_twice.c linkers.c longjmp.c memory.c modules.c nulls.c structs.c threads.c
-    traps.c values.c
+    callbacks.c exceptions.cpp handles.c header_twice.c linkers.c longjmp.c memory.c modules.c nulls.c regions.c structs.c threads.c
+    traps.c values.c windows.c
 }

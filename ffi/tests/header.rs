@@ -4,7 +4,17 @@ use std::fs;
 use std::path::Path;
 
 /// In the header's order.
-const SOURCES: [&str; 7] = ["value.rs", "error.rs", "engine.rs", "module.rs", "linker.rs", "instance.rs", "handles.rs"];
+const SOURCES: [&str; 9] = [
+    "value.rs",
+    "error.rs",
+    "engine.rs",
+    "module.rs",
+    "linker.rs",
+    "instance.rs",
+    "handles.rs",
+    "window.rs",
+    "region.rs",
+];
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);

@@ -32,6 +32,20 @@
     (func $inner (unreachable))
     (func $fail (export "fail") (param i32) (result i32) (call $inner) (i32.const 1))
     (func (export "load") (param i32) (result i32) (i32.load (local.get 0)))
+    (func (export "store") (param i32 i32) (result i32) (i32.store (local.get 0) (local.get 1)) (i32.const 0))
+    (func (export "copy") (param i32 i32 i32) (memory.copy (local.get 0) (local.get 1) (local.get 2)))
+    ;; Counts at an address for ever.
+    (func (export "spin") (param i32) (result i32)
+        (loop $again (drop (i32.atomic.rmw.add (local.get 0) (i32.const 1))) (br $again)) (unreachable))
+    ;; Walks a native list of { next, int value } with 64-bit pointers, and adds up the values.
+    (func (export "sum_list") (param $at i32) (result i32) (local $sum i32)
+        (block $end
+            (loop $next
+                (br_if $end (i32.eqz (local.get $at)))
+                (local.set $sum (i32.add (local.get $sum) (i32.load offset=8 (local.get $at))))
+                (local.set $at (i32.load (local.get $at)))
+                (br $next)))
+        (local.get $sum))
     (func (export "divide") (param i32 i32) (result i32) (i32.div_s (local.get 0) (local.get 1)))
     (func $forever (export "forever") (result i32) (i32.add (call $forever) (i32.const 1)))
     (func (export "indirect") (param i32) (result i32) (call_indirect (type $visit) (i32.const 7) (local.get 0)))

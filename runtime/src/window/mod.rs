@@ -7,6 +7,7 @@
 //! | `fault.rs` | what to say of an access that found nothing |
 //! | `gaps.rs` | which parts of an address range are free |
 //! | `region.rs` | [`Region`]: memory that several apps are granted |
+//! | `arena.rs` | [`Arena`]: a region that is given out piece by piece |
 //!
 //! # Words
 //! A window's *data* are the bytes that the host asked for, its *pages* the whole pages around them; both are ranges of guest
@@ -18,12 +19,14 @@
 //! kernel has changed the pages on every processor when `mprotect` and `mmap` return. So compiled code takes no lock, and the runtime's
 //! own accesses to windows are such that they may fault ([`guarded`](crate::os::guarded)).
 
+mod arena;
 mod fault;
 mod gaps;
 mod region;
 mod source;
 mod space;
 
+pub use arena::Arena;
 pub(crate) use fault::Fault;
 pub use region::{Grant, Region};
 pub(crate) use space::WindowSpace;

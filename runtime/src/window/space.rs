@@ -532,10 +532,16 @@ impl Table {
 
     /// Takes room for pages and the guard behind them.
     fn take(&mut self, space: &WindowSpace, pages: u64, wanted: Option<u64>) -> Result<u64, Error> {
-        if let Some(start) = wanted
-            && self.gaps.take_at(start, pages + HOST_PAGE)
-        {
-            return Ok(start);
+        if let Some(start) = wanted {
+            // A part of a region that the app had: the place is not kept any longer.
+            let place = self.revoked.range(..=start).next_back().map(|(&place, &len)| place..place + len);
+            if let Some(place) = place.filter(|place| place.contains(&start)) {
+                self.revoked.remove(&place.start);
+                space.empty(self, &place);
+            }
+            if self.gaps.take_at(start, pages + HOST_PAGE) {
+                return Ok(start);
+            }
         }
         self.gaps.take(pages + HOST_PAGE).ok_or_else(|| {
             let whole = space.area.end - space.area.start;
