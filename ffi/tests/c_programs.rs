@@ -16,15 +16,21 @@ fn library() -> PathBuf {
     library
 }
 
-/// A directory with `app.wasm` and `app.wbm`, and the apps in C of `c/apps`.
+/// A directory with `app.wasm`, `app.wbm` and the like of each app in text, and the apps in C of `c/apps`.
 fn app() -> &'static Path {
     static APP: OnceLock<tempfile::TempDir> = OnceLock::new();
     APP.get_or_init(|| {
         let directory = tempfile::tempdir().unwrap();
-        let wasm = wat::parse_file(source("app.wat")).unwrap();
-        let artifact = wasmbridge_compiler::compile(&wasm, &wasmbridge_compiler::Config::default()).unwrap();
-        std::fs::write(directory.path().join("app.wasm"), wasm).unwrap();
-        std::fs::write(directory.path().join("app.wbm"), artifact).unwrap();
+        for file in std::fs::read_dir(source("")).unwrap() {
+            let file = file.unwrap().path();
+            if file.extension().is_some_and(|extension| extension == "wat") {
+                let wasm = wat::parse_file(&file).unwrap();
+                let artifact = wasmbridge_compiler::compile(&wasm, &wasmbridge_compiler::Config::default()).unwrap();
+                let output = directory.path().join(file.file_name().unwrap());
+                std::fs::write(output.with_extension("wasm"), wasm).unwrap();
+                std::fs::write(output.with_extension("wbm"), artifact).unwrap();
+            }
+        }
         for file in std::fs::read_dir(source("apps")).unwrap() {
             let file = file.unwrap().path();
             if file.extension().is_some_and(|extension| extension == "c") {
@@ -106,6 +112,6 @@ macro_rules! programs {
 }
 
 programs! {
-    callbacks.c exceptions.cpp handles.c header_twice.c linkers.c longjmp.c memory.c modules.c nulls.c regions.c structs.c threads.c
+    callbacks.c exceptions.cpp handles.c header_twice.c linkers.c longjmp.c memory.c modules.c nulls.c pointers.c regions.c structs.c threads.c
     traps.c values.c windows.c
 }

@@ -235,7 +235,10 @@ unsafe extern "C" fn callback_leave(record: *const CallbackRecord, slots: *mut u
     // SAFETY: as in `callback_enter`. The owner, because the callback may have been ended while it ran.
     let left = unsafe {
         let (instance, info) = (instance((*record).owner), inbound::info(record));
-        let left = inbound::leave(instance, info, &mut *slots);
+        let left = inbound::back(instance, info, slots).and_then(|ready| {
+            inbound::leave(instance, info, &mut *slots)?;
+            ready.write(instance)
+        });
         let given = inbound::give_back(instance, info, slots as usize);
         let left = left.and(given);
         instance.close_scope(slots as usize);
@@ -322,7 +325,11 @@ unsafe extern "C" fn thunk_leave(record: *const ThunkRecord, slots: *mut u64) ->
     let (instance, left) = unsafe {
         let (instance, info) = thunk(record);
         let given = outbound::give_back(instance, info);
-        (instance, given.and_then(|()| outbound::leave(instance, info, &mut *slots)))
+        let left = outbound::back(instance, info, *slots).and_then(|ready| {
+            outbound::leave(instance, info, &mut *slots)?;
+            ready.map_or(Ok(()), |ready| ready.write(instance))
+        });
+        (instance, given.and(left))
     };
     instance.end_calls();
     left.map_err(|why| refuse_thunk(instance, why)).is_ok().into()

@@ -13,6 +13,7 @@ const SEEDS: &[&str] = &[
     "extern __attribute__((nonnull(1))) void *f(struct s *p[in: (n + 1) * 8 - *m], long n, int *m /* c */) // d",
     "struct p { int x : 3, : 0; long y[2]; union { float f; char c; }; } f(struct p a, struct p *b[out], enum e { A, B = 2 } c)",
     "int (*)(short, unsigned char, float, int64_t [], void (*[scope: until g])(void))",
+    "long f(long *v[inout: n, valid: return - *k], int n, int *k[out], char **s[in str: NULL, nullable], db **d[out handle], void **u[out user: 2])",
 ];
 
 /// Words and characters that mean something.
@@ -45,6 +46,10 @@ const PIECES: &[&str] = &[
     "handle",
     "scope",
     "until",
+    "NULL",
+    "nullable",
+    "valid:",
+    "return",
     "static",
     "n",
     "0x7f",
@@ -167,6 +172,8 @@ fn what_is_accepted_compiles() {
         "double (*)[9]",
         "void (*)(int)",
         "void *[in: 8]",
+        "long *[inout]",
+        "char **[out str: 3]",
     ];
     let results = ["void", "_Bool", "short", "unsigned", "long", "size_t", "int64_t", "float", "double", "char *"];
     for _ in 0..150 {

@@ -1,12 +1,13 @@
 //! Native to wasm, with slots: the arguments of a callback, and its result back.
 
+use super::extents::{self, Callee, Pending, Ready};
 use super::records::{Converter, Copies, Phase};
-use super::{Refused, count, integer_behind, read_integer, value_name};
+use super::{Refused, value_name};
 use crate::callback::CallbackInfo;
 use crate::instance::InstanceData;
 use std::ffi::CStr;
 use wasmbridge_artifact::vmctx::CallbackRecord;
-use wasmbridge_trampolines::{Crossing, Direction, Expr, Scalar, Signature};
+use wasmbridge_trampolines::{Crossing, Expr, Scalar, Signature};
 
 /// Replaces each native argument by its wasm value.
 ///
@@ -34,13 +35,18 @@ unsafe fn convert(
 ) -> Result<(), Refused> {
     let signature = &*info.signature;
     let native: Vec<u64> = slots.to_vec();
+    let mut pending = Pending::default();
     for (index, param) in signature.params.iter().enumerate() {
         if param.nonnull && native[index] == 0 {
             return Err(format!("{} is NULL, the prototype says [nonnull]", value_name(signature, Some(index))));
         }
         // SAFETY: the caller's promise.
-        let converted = unsafe { argument(instance, signature, &native, index, copies) };
+        let converted = unsafe { argument(instance, signature, &native, index, copies, &mut pending) };
         slots[index] = converted.map_err(|why| format!("{}: {why}", value_name(signature, Some(index))))?;
+    }
+    if !pending.is_empty() {
+        pending.keep(&native);
+        instance.scopes.set_pending(pending);
     }
     Ok(())
 }
@@ -53,6 +59,7 @@ unsafe fn argument(
     native: &[u64],
     index: usize,
     copies: &mut Copies,
+    pending: &mut Pending,
 ) -> Result<u64, Refused> {
     let value = native[index];
     match &signature.params[index].crossing {
@@ -63,74 +70,18 @@ unsafe fn argument(
         _ if value == 0 => Ok(0),
         Crossing::Pointer { .. } => pointer_in(instance, value),
         Crossing::Handle { type_name } => lend(instance, value, type_name),
-        Crossing::HandleArray { type_name, count: expr } => {
-            let count = count(expr, native, signature, &mut |_| None)?;
-            let objects = array(value, count)?;
-            let (guest_addr, copy) = instance.scratch(count.saturating_mul(4))?;
-            for i in 0..count as usize {
-                // SAFETY: the C caller passes `count` pointers, by the prototype; the copy has as many words of four bytes.
-                unsafe {
-                    let handle = match objects.add(i).read_unaligned() {
-                        0 => 0,
-                        object => lend(instance, object, type_name)?,
-                    };
-                    copy.cast::<u32>().add(i).write_unaligned(handle as u32);
-                }
-            }
-            Ok(guest_addr)
-        }
         // SAFETY: the C caller passes a string, by the prototype.
         Crossing::Str => unsafe { string_in(instance, value) },
-        Crossing::StrArray { count: expr } => {
-            let count = count(expr, native, signature, &mut |_| None)?;
-            let strings = array(value, count)?;
-            let (guest_addr, copy) = instance.scratch(count.saturating_mul(4))?;
-            for i in 0..count as usize {
-                // SAFETY: the C caller passes `count` pointers to strings, by the prototype; see above for the copy.
-                unsafe {
-                    let string = match strings.add(i).read_unaligned() {
-                        0 => 0,
-                        string => string_in(instance, string)?,
-                    };
-                    copy.cast::<u32>().add(i).write_unaligned(string as u32);
-                }
-            }
-            Ok(guest_addr)
-        }
-        Crossing::Extent { direction, count: expr, element_size, .. } => {
-            if let Some(guest_addr) = instance.guest_addr(value as usize) {
-                return Ok(guest_addr);
-            }
-            if *direction != Direction::In {
-                return Err(
-                    "only [in] extents can be shown to a callback so far; the memory is not the app's".to_owned()
-                );
-            }
-            // A length that is behind a pointer is read where the C caller has it.
-            let mut deref = |at: usize| {
-                let int = integer_behind(signature, at)?;
-                // SAFETY: the C caller passes NULL or a pointer to such an integer, by the prototype.
-                (native[at] != 0).then(|| unsafe { read_integer(int, native[at] as *const u8) })
-            };
-            let len = count(expr, native, signature, &mut deref)?.checked_mul(u64::from(*element_size));
-            let len = len.ok_or("its length overflows")?;
-            let (guest_addr, copy) = instance.scratch(len)?;
-            // SAFETY: the C caller passes that many bytes, by the prototype; the copy has as many.
-            unsafe { copy.copy_from_nonoverlapping(value as *const u8, len as usize) };
-            Ok(guest_addr)
-        }
+        // SAFETY: the caller's promise.
+        Crossing::Extent(extent) => unsafe { extents::extent_in(instance, signature, native, index, extent, pending) },
         Crossing::Copied { .. } | Crossing::Shadow { .. } => {
             copies.argument = index;
-            let count = |expr: &Expr| count(expr, native, signature, &mut |_| None);
+            // SAFETY: the C caller passes what the prototype says.
+            let count = |expr: &Expr| unsafe { extents::count_of(expr, native, signature) };
             Converter::new(instance, copies, Phase::CallbackEnter).value_in(&signature.params[index], value, &count)
         }
         Crossing::Function { signature, scope } => instance.function_in(signature, scope, value),
     }
-}
-
-fn array(pointer: u64, count: u64) -> Result<*const u64, Refused> {
-    count.checked_mul(8).filter(|&len| len < 1 << 47).ok_or("its length overflows")?;
-    Ok(pointer as *const u64)
 }
 
 /// A number: it must fit the guest's type.
@@ -225,6 +176,7 @@ pub(crate) unsafe fn string_in(instance: &InstanceData, pointer: u64) -> Result<
     let (guest_addr, copy) = instance.scratch(bytes.len() as u64)?;
     // SAFETY: the copy has as many bytes.
     unsafe { copy.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    instance.scopes.show(guest_addr, bytes.len() as u64, pointer);
     Ok(guest_addr)
 }
 
@@ -234,6 +186,18 @@ pub(crate) fn give_back(instance: &InstanceData, info: &CallbackInfo, native_add
     let given = copies.give_back(instance, &info.signature, Phase::CallbackLeave);
     copies.end(instance);
     given
+}
+
+/// Converts what a callback has written for its C caller. `slot` holds its result, if that is a number as C has it.
+///
+/// # Safety
+/// The wasm function of the callback whose slots are at this address has just returned.
+pub(crate) unsafe fn back(instance: &InstanceData, info: &CallbackInfo, slots: *const u64) -> Result<Ready, Refused> {
+    // Scopes of callbacks further down that a `longjmp` has skipped.
+    instance.close_scope(slots as usize - 1);
+    let pending = instance.scopes.take_pending(slots as usize);
+    // SAFETY: the caller's promise; there is at least one slot.
+    unsafe { pending.convert(instance, &info.signature, Callee::Guest, *slots) }
 }
 
 /// Replaces a callback's wasm result by its native value.
@@ -261,9 +225,7 @@ pub(crate) fn leave(instance: &InstanceData, info: &CallbackInfo, slot: &mut u64
             copies.end(instance);
             converted.map_err(|why| format!("{}: {why}", name()))?
         }
-        crossing => {
-            super::outbound::pointer_like(instance, crossing, guest).map_err(|why| format!("{}: {why}", name()))?
-        }
+        crossing => extents::shown_out(instance, crossing, guest).map_err(|why| format!("{}: {why}", name()))?,
     };
     Ok(())
 }

@@ -6,6 +6,8 @@
 //! What a callback is shown (copies in scratch memory, handles of its arguments) lasts until it returns; what a call returned to
 //! the app lasts until the innermost callback or host call that is running returns ([`scope`]).
 
+pub(crate) mod calls;
+pub(crate) mod extents;
 pub(crate) mod handles;
 pub(crate) mod inbound;
 pub(crate) mod outbound;
@@ -14,7 +16,7 @@ pub(crate) mod scope;
 pub(crate) mod scratch;
 pub(crate) mod structs;
 
-use wasmbridge_trampolines::{CType, Crossing, Expr, Int, Operand, Scalar, Signature};
+use wasmbridge_trampolines::{Crossing, Expr, Operand, Scalar, Signature};
 
 /// A refusal at the boundary: what is wrong, for the trap's detail.
 pub(crate) type Refused = String;
@@ -45,6 +47,7 @@ pub(crate) fn count(
             Some(integer(signature, index, *native.get(index)?))
         }
         Operand::Deref(index) => deref(index as usize),
+        Operand::Result => None,
     };
     match expr.evaluate(&mut value) {
         None => Err("its length overflows or cannot be read".to_owned()),
@@ -58,26 +61,4 @@ fn integer(signature: &Signature, index: usize, bits: u64) -> i128 {
         Crossing::Scalar(Scalar::Int(int)) if int.signed => i128::from(bits as i64),
         _ => i128::from(bits),
     }
-}
-
-/// The type of the integer behind a pointer parameter, if it is one.
-fn integer_behind(signature: &Signature, index: usize) -> Option<Int> {
-    match &signature.params[index].crossing {
-        Crossing::Pointer { pointee: CType::Scalar(Scalar::Int(int)), .. }
-        | Crossing::Extent { element: CType::Scalar(Scalar::Int(int)), .. } => Some(*int),
-        _ => None,
-    }
-}
-
-/// An integer in memory, extended by its C type. It need not be aligned.
-///
-/// # Safety
-/// `pointer` points to as many readable bytes as the type has in the host's C.
-unsafe fn read_integer(int: Int, pointer: *const u8) -> i128 {
-    let mut bytes = [0; 8];
-    // SAFETY: the caller's promise; no integer has more than eight bytes.
-    unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(pointer, usize::from(int.native_bytes)) };
-    let raw = u64::from_le_bytes(bytes);
-    let unused = 64 - 8 * u32::from(int.native_bytes);
-    if int.signed { i128::from((raw << unused) as i64 >> unused) } else { i128::from(raw) }
 }

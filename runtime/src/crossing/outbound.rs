@@ -1,11 +1,12 @@
 //! Wasm to native, with slots: the arguments of an imported C function, and its result back.
 
+use super::extents::{Arrays, Callee, Pending, Ready, extent_out};
 use super::inbound::{pointer_in, range_error, string_in, user_in};
 use super::records::{Converter, Copies, Phase};
-use super::{Refused, count, integer_behind, read_integer, value_name};
+use super::{Refused, value_name};
 use crate::instance::InstanceData;
 use crate::linker::ThunkInfo;
-use wasmbridge_trampolines::{Crossing, Direction, Expr, Scalar, Signature};
+use wasmbridge_trampolines::{Crossing, Direction, Expr, Scalar};
 
 /// Replaces each wasm argument by its native value.
 pub(crate) fn enter(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64]) -> Result<(), Refused> {
@@ -34,22 +35,25 @@ fn convert(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64], copies:
             _ => slots[index] = 0,
         }
     }
-    let numbers = slots.to_vec();
+    let frame = instance.next_crossing();
+    instance.converted.end_below(instance.crossings_now());
+    let (mut arrays, mut pending) = (Arrays::default(), Pending::default());
+    // Then integers that lengths are read from, and then everything else.
+    for first in [true, false] {
+        for (index, param) in signature.params.iter().enumerate() {
+            let Crossing::Extent(extent) = &param.crossing else { continue };
+            if extent.cell().is_some() == first {
+                let call = (&mut arrays, &mut pending);
+                slots[index] = extent_out(instance, signature, slots, guest[index], index, extent, call)
+                    .map_err(|why| format!("{}: {why}", name(index)))?;
+            }
+        }
+    }
+    let natives = slots.to_vec();
     for (index, param) in signature.params.iter().enumerate() {
         let value = guest[index];
         slots[index] = match &param.crossing {
-            Crossing::Scalar(_) | Crossing::User => continue,
-            Crossing::Extent { count, element_size, direction, .. } => {
-                let len = extent(instance, signature, count, &numbers, &guest, *element_size)
-                    .map_err(|why| format!("{}: {why}", name(index)))?;
-                // C would follow a NULL that is said to have bytes behind it.
-                match value {
-                    0 if len == 0 => 0,
-                    0 => return Err(format!("{}: NULL, with a length of {len} bytes", name(index))),
-                    _ => in_memory(instance, value, len, *direction != Direction::In)
-                        .map_err(|why| format!("{}: {why}", name(index)))?,
-                }
-            }
+            Crossing::Scalar(_) | Crossing::User | Crossing::Extent(_) => continue,
             // SAFETY: the shape gives the address of the argument's cells.
             Crossing::Struct(record) => unsafe {
                 super::structs::argument_out(instance, copies, info.name(), record, value)
@@ -57,7 +61,8 @@ fn convert(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64], copies:
             },
             Crossing::Copied { .. } | Crossing::Shadow { .. } => {
                 copies.argument = index;
-                let count = |expr: &Expr| extent(instance, signature, expr, &numbers, &guest, 1);
+                // SAFETY: what lengths are read from was made for this call.
+                let count = |expr: &Expr| unsafe { super::extents::count_of(expr, &natives, signature) };
                 let mut converter = Converter::new(instance, copies, Phase::ThunkEnter(info.name()));
                 converter.value_out(param, value, &count).map_err(|why| format!("{}: {why}", name(index)))?
             }
@@ -68,28 +73,22 @@ fn convert(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64], copies:
             crossing => pointer_like(instance, crossing, value).map_err(|why| format!("{}: {why}", name(index)))?,
         };
     }
+    if !arrays.is_empty() {
+        pending.keep(slots);
+        instance.converted.begin(frame, arrays, pending);
+    }
     Ok(())
 }
 
-/// An extent's length in bytes.
-fn extent(
-    instance: &InstanceData,
-    signature: &Signature,
-    expr: &Expr,
-    numbers: &[u64],
-    guest: &[u64],
-    element_size: u32,
-) -> Result<u64, Refused> {
-    let mut deref = |at: usize| {
-        let int = integer_behind(signature, at)?;
-        let mut bytes = [0; 8];
-        let integer = instance.bytes(guest[at], u64::from(int.native_bytes), false).ok()?;
-        integer.read(&mut bytes[..usize::from(int.native_bytes)]).ok()?;
-        // SAFETY: no integer has more than eight bytes.
-        Some(unsafe { read_integer(int, bytes.as_ptr()) })
-    };
-    let elements = count(expr, numbers, signature, &mut deref)?;
-    elements.checked_mul(u64::from(element_size)).ok_or_else(|| "its length overflows".to_owned())
+/// Converts what a C function has written for the app, and ends what was made for the call. `slot` holds its result, if that is
+/// a number as C has it.
+///
+/// # Safety
+/// The C function has just returned, and keeps the prototype's promises.
+pub(crate) unsafe fn back(instance: &InstanceData, info: &ThunkInfo, slot: u64) -> Result<Option<Ready>, Refused> {
+    let Some(call) = instance.converted.take(instance.next_crossing()) else { return Ok(None) };
+    // SAFETY: the caller's promise.
+    unsafe { call.pending.convert(instance, &info.signature, Callee::Native, slot) }.map(Some)
 }
 
 /// A number, extended by its C type.
@@ -125,12 +124,9 @@ pub(crate) fn pointer_like(instance: &InstanceData, crossing: &Crossing, guest: 
                 None => Err(format!("the string at {guest:#x} has no end in the app's memory")),
             }
         }
-        Crossing::HandleArray { .. } | Crossing::StrArray { .. } => {
-            Err("an array of handles or strings cannot be passed to C yet".to_owned())
-        }
         Crossing::Function { signature, .. } => instance.function_out(signature, guest as u32),
         // As a result: its length is not known to this side, so it is checked like any pointer.
-        Crossing::Extent { direction, .. } => in_memory(instance, guest, 1, *direction != Direction::In),
+        Crossing::Extent(extent) => in_memory(instance, guest, 1, extent.direction != Direction::In),
         Crossing::Scalar(_)
         | Crossing::User
         | Crossing::Struct(_)
@@ -183,9 +179,7 @@ pub(crate) unsafe fn leave(instance: &InstanceData, info: &ThunkInfo, slot: &mut
         }
         // SAFETY: the C function returned a string, by the prototype.
         Crossing::Str => unsafe { string_in(instance, native) },
-        Crossing::HandleArray { .. } | Crossing::StrArray { .. } | Crossing::Extent { .. } => {
-            pointer_in(instance, native)
-        }
+        Crossing::Extent(_) => pointer_in(instance, native),
         Crossing::Copied { .. } | Crossing::Shadow { .. } => {
             let mut copies = Copies::default();
             Converter::new(instance, &mut copies, Phase::ThunkLeave).value_in(result, native, &|_| Ok(1))

@@ -1,5 +1,6 @@
 //! Scopes: how long what an app is shown lasts.
 
+use super::extents::Pending;
 use super::handles::HandleTable;
 use super::records::Copies;
 use super::scratch::Mark;
@@ -23,6 +24,18 @@ struct Scope {
     lent: Vec<u32>,
     /// structs that were converted for a callback
     copies: Option<Copies>,
+    /// native memory that the app is shown copies of
+    shown: Vec<Shown>,
+    /// what goes back to C
+    pending: Pending,
+}
+
+/// Native memory, and where its copy is.
+#[derive(Debug)]
+struct Shown {
+    guest_addr: u64,
+    len_bytes: u64,
+    native: u64,
 }
 
 impl Scopes {
@@ -33,7 +46,14 @@ impl Scopes {
 
     /// Opens a scope for a native frame at this address.
     pub(crate) fn open(&self, native_addr: usize, scratch: Option<Mark>) {
-        self.open.borrow_mut().push(Scope { native_addr, scratch, lent: Vec::new(), copies: None });
+        self.open.borrow_mut().push(Scope {
+            native_addr,
+            scratch,
+            lent: Vec::new(),
+            copies: None,
+            shown: Vec::new(),
+            pending: Pending::default(),
+        });
     }
 
     /// Ends all scopes of frames at or below this address. The position that the scratch goes back to, if one of them had any, and
@@ -67,6 +87,37 @@ impl Scopes {
     pub(crate) fn forget(&self, record: *const wasmbridge_artifact::vmctx::CallbackRecord) {
         let mut open = self.open.borrow_mut();
         open.iter_mut().filter_map(|scope| scope.copies.as_mut()).for_each(|copies| copies.forget(record));
+    }
+
+    /// Remembers what a copy in the innermost scope is a copy of.
+    pub(crate) fn show(&self, guest_addr: u64, len_bytes: u64, native: u64) {
+        if let Some(scope) = self.open.borrow_mut().last_mut() {
+            scope.shown.push(Shown { guest_addr, len_bytes, native });
+        }
+    }
+
+    /// The native address of which a guest address in a copy is the copy. The end of a copy belongs to it: C may point there.
+    pub(crate) fn original(&self, guest_addr: u64) -> Option<u64> {
+        let open = self.open.borrow();
+        let mut shown = open.iter().rev().flat_map(|scope| scope.shown.iter().rev());
+        shown.find_map(|shown| {
+            let distance = guest_addr.checked_sub(shown.guest_addr)?;
+            (distance <= shown.len_bytes).then(|| shown.native + distance)
+        })
+    }
+
+    /// Keeps what goes back to C when the innermost scope ends.
+    pub(crate) fn set_pending(&self, pending: Pending) {
+        if let Some(scope) = self.open.borrow_mut().last_mut() {
+            scope.pending = pending;
+        }
+    }
+
+    /// What goes back to C when the scope of the native frame at this address ends, which is the innermost.
+    pub(crate) fn take_pending(&self, native_addr: usize) -> Pending {
+        let mut open = self.open.borrow_mut();
+        let scope = open.last_mut().filter(|scope| scope.native_addr == native_addr);
+        scope.map(|scope| std::mem::take(&mut scope.pending)).unwrap_or_default()
     }
 
     /// Lets a handle end with the innermost scope.

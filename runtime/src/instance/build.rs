@@ -9,6 +9,7 @@ use super::functions::{self, Functions};
 use super::{InstanceData, Thunk};
 use crate::builtins;
 use crate::code::registry::{Range, register};
+use crate::crossing::calls::Calls;
 use crate::crossing::records::Shadows;
 use crate::crossing::scope::Scopes;
 use crate::error::{Error, ErrorKind};
@@ -222,6 +223,7 @@ pub(crate) fn allocate(
         scopes: Scopes::new(secret),
         calls: RefCell::default(),
         shadows: Shadows::default(),
+        converted: Calls::default(),
         functions,
         _own_memories: own_memories,
         _own_tables: own_tables,

@@ -24,7 +24,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 use wasmbridge_artifact::vmctx::{CallbackRecord, ThunkRecord, VmFuncRef};
-use wasmbridge_trampolines::{Crossing, Scope, Signature};
+use wasmbridge_trampolines::signature::{Element, Extent};
+use wasmbridge_trampolines::{Crossing, Direction, Scope, Signature};
 
 /// How many slots a table grows by when there is no free one for a C function.
 const RESERVE: u64 = 16;
@@ -89,7 +90,19 @@ pub(super) fn needs_scope(signature: &Signature) -> bool {
         |crossing: &Crossing| matches!(crossing, Crossing::Function { signature, .. } if needs_scope(signature));
     let result = signature.result.as_ref().map(|r| &r.crossing);
     result.is_some_and(|r| matches!(r, Crossing::Str) || nested(r))
-        || signature.params.iter().any(|p| nested(&p.crossing))
+        || signature.params.iter().any(|p| nested(&p.crossing) || gives_strings(&p.crossing))
+}
+
+/// Whether C gives strings to the app by it.
+fn gives_strings(crossing: &Crossing) -> bool {
+    match crossing {
+        Crossing::Extent(Extent {
+            direction: Direction::Out | Direction::InOut,
+            element: Element::Converted(element),
+            ..
+        }) => **element == Crossing::Str,
+        _ => false,
+    }
 }
 
 // Out: from the app to C.

@@ -32,6 +32,7 @@ use self::functions::Functions;
 use crate::code::arena::ThunkPages;
 use crate::code::registry::Registration;
 use crate::crossing::Refused;
+use crate::crossing::calls::Calls;
 use crate::crossing::records::{Copies, Shadows};
 use crate::crossing::scope::Scopes;
 use crate::engine::Engine;
@@ -76,6 +77,8 @@ pub(crate) struct InstanceData {
     /// structs that were converted for C functions which have not returned, by the address of each call's crossing frame
     pub(crate) calls: RefCell<Vec<(usize, Copies)>>,
     pub(crate) shadows: Shadows,
+    /// what calls of C functions that have not returned need after them
+    pub(crate) converted: Calls,
     functions: Functions,
     /// boxed, like what follows: their addresses are in other vectors, in records and in vmctxs
     #[expect(clippy::vec_box, reason = "see above")]
@@ -209,6 +212,11 @@ impl InstanceData {
         memory.scratch.allocate(memory, len)
     }
 
+    /// Whether a guest address lies in what the app is shown for a while.
+    pub(crate) fn is_shown(&self, guest_addr: u64) -> bool {
+        self.memory0().is_some_and(|memory| memory.scratch.contains(guest_addr, guest_addr))
+    }
+
     /// Opens a scope for a native frame.
     pub(crate) fn open_scope(&self, native_addr: usize) {
         self.scopes.open(native_addr, self.memory0().map(|m| m.scratch.mark()));
@@ -254,6 +262,11 @@ impl InstanceData {
     pub(crate) fn crossings_now(&self) -> *const CrossingFrame {
         // SAFETY: the vmctx is live.
         unsafe { (*self.head()).crossings }
+    }
+
+    /// Where the next crossing frame will be: that of a C function which is about to be called, or has just returned. It may only be compared.
+    pub(crate) fn next_crossing(&self) -> *const CrossingFrame {
+        self.crossings_now().wrapping_sub(1)
     }
 
     pub(crate) fn has_crossings(&self) -> bool {

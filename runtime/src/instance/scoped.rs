@@ -47,20 +47,19 @@ impl InstanceData {
     fn hold_by_call(&self, record: *mut CallbackRecord) {
         // SAFETY: as in `hold`.
         unsafe { callback::holds(record) }.add_call();
-        // SAFETY: the vmctx is live. The address is only compared.
-        let frame = unsafe { (*self.head()).crossings }.wrapping_sub(1);
+        let frame = self.next_crossing();
         self.functions.held_by_calls.borrow_mut().push(HeldByCall { frame, record });
     }
 
     /// Ends what was held by calls that are over.
     pub(crate) fn end_calls(&self) {
         self.end_copies();
+        let innermost = self.crossings_now();
+        self.converted.end_below(innermost);
         let mut held = self.functions.held_by_calls.borrow_mut();
         if held.is_empty() {
             return;
         }
-        // SAFETY: the vmctx is live.
-        let innermost = unsafe { (*self.head()).crossings }.cast_const();
         held.retain(|held| {
             let over = held.frame < innermost;
             if over {

@@ -2,15 +2,16 @@
 //!
 //! ```text
 //! annotations = "[" annotation { "," annotation } "]"
-//! annotation  = "user" | "nonnull" | "shadow" | ( "handle" | "str" ) [ ":" sum ]
-//!             | ( "in" | "out" | "inout" ) [ "handle" | "str" | "user" | "shadow" ] [ ":" sum ]
+//! annotation  = "user" | "nonnull" | "nullable" | "shadow" | ( "handle" | "str" ) [ ":" length ]
+//!             | ( "in" | "out" | "inout" ) [ "handle" | "str" | "user" | "shadow" ] [ ":" length ] | "valid" ":" sum
 //!             | "scope" ":" ( "call" | "once" | "forever" | "until" NAME )
+//! length      = "NULL" | sum
 //! sum         = product { ( "+" | "-" ) product }
 //! product     = factor { "*" factor }
-//! factor      = NUMBER | NAME | "*" NAME | "(" sum ")"
+//! factor      = NUMBER | NAME | "*" NAME | "return" | "(" sum ")"
 //! ```
 
-use super::ast::{Annotation, AnnotationKind, ElementKind, Expr, Operator};
+use super::ast::{Annotation, AnnotationKind, ElementKind, Expr, Length, Operator};
 use super::error::{Problem, PrototypeError};
 use super::lexer::Token;
 use super::parser::Parser;
@@ -21,7 +22,8 @@ const MAX_OPERATORS: u32 = 64;
 
 /// Words that begin an annotation. A bracket that begins with another word is an array's.
 fn is_annotation(word: &str) -> bool {
-    matches!(word, "user" | "nonnull" | "handle" | "str" | "in" | "out" | "inout" | "shadow" | "scope")
+    let words = ["user", "nonnull", "nullable", "handle", "str", "in", "out", "inout", "valid", "shadow", "scope"];
+    words.contains(&word)
 }
 
 impl Parser<'_> {
@@ -46,7 +48,7 @@ impl Parser<'_> {
     fn annotation(&mut self) -> Result<AnnotationKind, PrototypeError> {
         let Token::Word(word) = self.token() else { return Err(self.expected("an annotation")) };
         if !is_annotation(word) {
-            let words = "an annotation: `user`, `handle`, `str`, `in`, `out`, `inout`, `shadow`, `nonnull` or `scope`";
+            let words = "an annotation: `user`, `handle`, `str`, `in`, `out`, `inout`, `valid`, `shadow`, `nonnull`, `nullable` or `scope`";
             return Err(self.expected(words));
         }
         self.advance();
@@ -54,11 +56,16 @@ impl Parser<'_> {
             "user" => AnnotationKind::User,
             "nonnull" => AnnotationKind::Nonnull,
             "shadow" => AnnotationKind::Shadow,
-            "handle" => AnnotationKind::Handle(self.argument()?),
-            "str" => AnnotationKind::Str(self.argument()?),
+            "nullable" => AnnotationKind::Nullable,
+            "handle" => AnnotationKind::Handle(self.length()?),
+            "str" => AnnotationKind::Str(self.length()?),
             "in" => self.extent(Direction::In)?,
             "out" => self.extent(Direction::Out)?,
             "inout" => self.extent(Direction::InOut)?,
+            "valid" => {
+                self.expect(':', "`:` and how many elements after `valid`")?;
+                AnnotationKind::Valid(self.expression()?)
+            }
             _ => AnnotationKind::Scope(self.scope()?),
         })
     }
@@ -74,11 +81,18 @@ impl Parser<'_> {
         if kind.is_some() {
             self.advance();
         }
-        Ok(AnnotationKind::Extent(direction, kind, self.argument()?))
+        Ok(AnnotationKind::Extent(direction, kind, self.length()?))
     }
 
-    fn argument(&mut self) -> Result<Option<Expr>, PrototypeError> {
-        if self.accept(':') { self.expression().map(Some) } else { Ok(None) }
+    fn length(&mut self) -> Result<Option<Length>, PrototypeError> {
+        if !self.accept(':') {
+            return Ok(None);
+        }
+        if self.token() == Token::Word("NULL") {
+            self.advance();
+            return Ok(Some(Length::Terminated));
+        }
+        self.expression().map(|count| Some(Length::Count(count)))
     }
 
     fn scope(&mut self) -> Result<Scope, PrototypeError> {
@@ -145,6 +159,10 @@ impl Parser<'_> {
             Token::Number(value) => {
                 self.advance();
                 Ok(Expr::Const(value))
+            }
+            Token::Word("return") => {
+                self.advance();
+                Ok(Expr::Result { at })
             }
             Token::Word(name) => {
                 self.advance();

@@ -72,9 +72,11 @@ pub(crate) struct Annotation {
 pub(crate) enum AnnotationKind {
     User,
     Nonnull,
-    Handle(Option<Expr>),
-    Str(Option<Expr>),
-    Extent(Direction, Option<ElementKind>, Option<Expr>),
+    Nullable,
+    Handle(Option<Length>),
+    Str(Option<Length>),
+    Extent(Direction, Option<ElementKind>, Option<Length>),
+    Valid(Expr),
     Shadow,
     Scope(Scope),
 }
@@ -88,17 +90,25 @@ pub(crate) enum ElementKind {
     Shadow,
 }
 
+/// How long an array is.
+#[derive(Debug, Clone)]
+pub(crate) enum Length {
+    Count(Expr),
+    /// up to the first NULL
+    Terminated,
+}
+
 impl AnnotationKind {
     /// The word it begins with.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             AnnotationKind::User => "user",
             AnnotationKind::Nonnull => "nonnull",
+            AnnotationKind::Nullable => "nullable",
             AnnotationKind::Handle(_) => "handle",
             AnnotationKind::Str(_) => "str",
-            AnnotationKind::Extent(Direction::In, ..) => "in",
-            AnnotationKind::Extent(Direction::Out, ..) => "out",
-            AnnotationKind::Extent(Direction::InOut, ..) => "inout",
+            AnnotationKind::Extent(direction, ..) => direction.word(),
+            AnnotationKind::Valid(_) => "valid",
             AnnotationKind::Shadow => "shadow",
             AnnotationKind::Scope(_) => "scope",
         }
@@ -109,9 +119,23 @@ impl AnnotationKind {
 #[derive(Debug, Clone)]
 pub(crate) enum Expr {
     Const(u64),
-    Name { name: String, at: usize },
-    Deref { name: String, at: usize },
-    Binary { operator: Operator, left: Box<Expr>, right: Box<Expr> },
+    Name {
+        name: String,
+        at: usize,
+    },
+    Deref {
+        name: String,
+        at: usize,
+    },
+    /// `return`: the function's result
+    Result {
+        at: usize,
+    },
+    Binary {
+        operator: Operator,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +161,7 @@ impl Expr {
     pub(crate) fn constant(&self) -> Option<u64> {
         match self {
             Expr::Const(value) => Some(*value),
-            Expr::Name { .. } | Expr::Deref { .. } => None,
+            Expr::Name { .. } | Expr::Deref { .. } | Expr::Result { .. } => None,
             Expr::Binary { operator, left, right } => {
                 let (left, right) = (left.constant()?, right.constant()?);
                 match operator {

@@ -1,6 +1,8 @@
 //! The canonical text of a signature: valid C but for the annotations, without names but those that expressions need.
 
-use super::{CType, Crossing, Direction, Expr, Member, MemberType, Record, Scope, Signature, Value};
+use super::{
+    CType, Crossing, Direction, Element, Expr, Extent, Length, Member, MemberType, Record, Scope, Signature, Value,
+};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -23,9 +25,7 @@ impl Signature {
     fn declare(&self, declarator: String) -> String {
         let mut used = BTreeSet::new();
         for param in &self.params {
-            if let Some(count) = param.count() {
-                count.operands(&mut used);
-            }
+            param.expressions(&mut |expr| expr.operands(&mut |operand| used.extend(operand.param())));
         }
         let params = self.params.iter().enumerate().map(|(i, param)| {
             let name = if used.contains(&(i as u32)) { format!("a{}", i + 1) } else { String::new() };
@@ -50,38 +50,24 @@ impl Value {
     }
 
     fn declare_as(&self, declarator: String) -> String {
-        let opaque = |name: &str, stars: &str| join(name, format!("{stars}{declarator}"));
-        match &self.crossing {
-            Crossing::Scalar(scalar) => join(&scalar.to_string(), declarator),
-            Crossing::Pointer { pointee, .. } | Crossing::Extent { element: pointee, .. } => {
-                pointee.pointer(declarator)
-            }
-            Crossing::User => opaque("void", "*"),
-            Crossing::Function { signature, .. } => signature.declare(format!("(*{declarator})")),
-            Crossing::Handle { type_name } => opaque(type_name, "*"),
-            Crossing::HandleArray { type_name, .. } => opaque(type_name, "**"),
-            Crossing::Str => opaque("char", "*"),
-            Crossing::Struct(record) => join(&record.to_string(), declarator),
-            Crossing::StrArray { .. } => opaque("char", "**"),
-            Crossing::Copied { element, .. } => match element.wrapped() {
-                Some(inner) => inner.declare_as(format!("*{declarator}")),
-                None => join(&element.to_string(), format!("*{declarator}")),
-            },
-            Crossing::Shadow { type_name, record: None, .. } => opaque(type_name, "*"),
-            Crossing::Shadow { type_name, record: Some(record), .. } => {
-                join(&record.definition(Some(type_name)), format!("*{declarator}"))
-            }
-        }
+        self.crossing.declare(declarator)
     }
 
     /// The count of its annotation.
     pub(crate) fn count(&self) -> Option<&Expr> {
         match &self.crossing {
-            Crossing::HandleArray { count, .. }
-            | Crossing::StrArray { count }
-            | Crossing::Extent { count, .. }
-            | Crossing::Copied { count, .. } => Some(count),
+            Crossing::Extent(Extent { length: Length::Count(count), .. }) | Crossing::Copied { count, .. } => {
+                Some(count)
+            }
             _ => None,
+        }
+    }
+
+    /// Calls `visit` with each expression in its annotations.
+    pub(crate) fn expressions<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
+        match &self.crossing {
+            Crossing::Extent(extent) => extent.expressions(visit),
+            _ => self.count().into_iter().for_each(visit),
         }
     }
 
@@ -95,12 +81,7 @@ impl Value {
     fn words(&self, prefix: char) -> String {
         let counted = |word: &str, count: &Expr| format!("{word}: {}", Spelled { expr: count, needed: 0, prefix });
         let directed = |direction: Direction, element: &str, count: &Expr| {
-            let word = match direction {
-                Direction::In => "in",
-                Direction::Out => "out",
-                Direction::InOut => "inout",
-            };
-            counted(&format!("{word}{element}"), count)
+            counted(&format!("{}{element}", direction.word()), count)
         };
         let mut words = Vec::new();
         match &self.crossing {
@@ -110,18 +91,10 @@ impl Value {
             Crossing::Function { scope: Scope::Forever, .. } => {}
             Crossing::Function { scope, .. } => words.push(spelled_scope(scope)),
             Crossing::Handle { .. } => words.push("handle".to_owned()),
-            Crossing::HandleArray { count, .. } => words.push(counted("handle", count)),
             Crossing::Str => words.push("str".to_owned()),
-            Crossing::StrArray { count } => words.push(counted("str", count)),
-            Crossing::Extent { direction, count, .. } => words.push(directed(*direction, "", count)),
+            Crossing::Extent(extent) => words.push(extent.annotation(prefix)),
             Crossing::Copied { direction, count, element } => {
-                let word = match element.wrapped().map(|inner| &inner.crossing) {
-                    Some(Crossing::Handle { .. }) => " handle",
-                    Some(Crossing::Str) => " str",
-                    Some(Crossing::User) => " user",
-                    Some(Crossing::Shadow { .. }) => " shadow",
-                    _ => "",
-                };
+                let word = if element.wrapped().is_some() { " shadow" } else { "" };
                 words.push(directed(*direction, word, count));
                 if let Some(Value { crossing: Crossing::Shadow { scope: Some(scope), .. }, .. }) = element.wrapped() {
                     words.push(spelled_scope(scope));
@@ -146,6 +119,66 @@ fn spelled_scope(scope: &Scope) -> String {
         Scope::Once => "scope: once".to_owned(),
         Scope::Until(function) => format!("scope: until {function}"),
         Scope::Forever => "scope: forever".to_owned(),
+    }
+}
+
+impl Crossing {
+    /// The declaration of `declarator` as a value of this kind, without its annotation.
+    fn declare(&self, declarator: String) -> String {
+        let opaque = |name: &str| join(name, format!("*{declarator}"));
+        match self {
+            Crossing::Scalar(scalar) => join(&scalar.to_string(), declarator),
+            Crossing::Pointer { pointee, .. } => pointee.pointer(declarator),
+            Crossing::Extent(Extent { element: Element::Alike { ty, .. }, .. }) => ty.pointer(declarator),
+            Crossing::Extent(Extent { element: Element::Converted(element), .. }) => {
+                element.declare(format!("*{declarator}"))
+            }
+            Crossing::User => opaque("void"),
+            Crossing::Function { signature, .. } => signature.declare(format!("(*{declarator})")),
+            Crossing::Handle { type_name } => opaque(type_name),
+            Crossing::Str => opaque("char"),
+            Crossing::Struct(record) => join(&record.to_string(), declarator),
+            Crossing::Copied { element, .. } => match element.wrapped() {
+                Some(inner) => inner.declare_as(format!("*{declarator}")),
+                None => join(&element.to_string(), format!("*{declarator}")),
+            },
+            Crossing::Shadow { type_name, record: None, .. } => opaque(type_name),
+            Crossing::Shadow { type_name, record: Some(record), .. } => {
+                join(&record.definition(Some(type_name)), format!("*{declarator}"))
+            }
+        }
+    }
+}
+
+impl Extent {
+    fn annotation(&self, prefix: char) -> String {
+        let kind = match &self.element {
+            Element::Converted(element) => match **element {
+                Crossing::Handle { .. } => "handle",
+                Crossing::Str => "str",
+                Crossing::User => "user",
+                _ => "",
+            },
+            Element::Alike { .. } => "",
+        };
+        let spelled = |expr| Spelled { expr, needed: 0, prefix };
+        let one = self.length == Length::Count(Expr::Const(1));
+        let words = match (self.direction, kind) {
+            // What is meant if nothing else is said.
+            (Direction::In, "handle" | "str") if !(one && self.nullable) => kind.to_owned(),
+            (direction, "") => direction.word().to_owned(),
+            (direction, kind) => format!("{} {kind}", direction.word()),
+        };
+        let mut text = match &self.length {
+            Length::Count(_) if one && self.nullable => words,
+            Length::Count(count) if self.nullable => format!("{words}: {}, nullable", spelled(count)),
+            Length::Count(count) => format!("{words}: {}", spelled(count)),
+            Length::Terminated => format!("{words}: NULL"),
+        };
+        if let Some(valid) = &self.valid {
+            text += &format!(", valid: {}", spelled(valid));
+        }
+        text
     }
 }
 
@@ -193,17 +226,8 @@ impl Record {
     /// What an element that is copied is said to be, if it can be said without a struct around it.
     fn wrapped(&self) -> Option<&Value> {
         let [Member { ty: MemberType::Value(value), bits: None, .. }] = &*self.members else { return None };
-        let simple = match value.crossing {
-            Crossing::Scalar(_)
-            | Crossing::Pointer { .. }
-            | Crossing::User
-            | Crossing::Handle { .. }
-            | Crossing::Str
-            | Crossing::Shadow { .. } => true,
-            Crossing::Function { ref scope, .. } => *scope == Scope::Forever,
-            _ => false,
-        };
-        (simple && !self.union && !value.nonnull).then_some(value)
+        let shadow = matches!(value.crossing, Crossing::Shadow { .. });
+        (shadow && !self.union && !value.nonnull).then_some(value)
     }
 }
 
@@ -254,6 +278,7 @@ impl fmt::Display for Spelled<'_> {
             Expr::Const(value) => write!(f, "{value}"),
             Expr::Param(index) => write!(f, "{prefix}{}", index + 1),
             Expr::Deref(index) => write!(f, "*{prefix}{}", index + 1),
+            Expr::Result => f.write_str("return"),
             Expr::Add(a, b) => binary(f, a, '+', b, 0),
             Expr::Sub(a, b) => binary(f, a, '-', b, 0),
             Expr::Mul(a, b) => binary(f, a, '*', b, 2),

@@ -1,6 +1,66 @@
-//! Extents: how much memory a pointer stands for, as an expression over the other parameters.
+//! Extents: how much memory a pointer stands for, as an expression over the other parameters, and what lies there.
 
-use std::collections::BTreeSet;
+use super::{CType, Crossing};
+
+/// Memory behind a pointer: `[in: n]`, `[out: n]`, `[inout: n]`, `[str: n]`, `[handle: n]`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Extent {
+    /// which way the elements go
+    pub direction: Direction,
+    /// how many there are
+    pub length: Length,
+    /// `[valid: n]`: how many of them mean something after the call. It may use the result.
+    pub valid: Option<Expr>,
+    /// Whether NULL is allowed however long it is. Otherwise only for a length of 0.
+    pub nullable: bool,
+    /// what lies there
+    pub element: Element,
+}
+
+/// How many elements an extent has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Length {
+    /// so many
+    Count(Expr),
+    /// as many as come before a NULL
+    Terminated,
+}
+
+/// An element of an extent.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Element {
+    /// It lies alike on both sides: memory that both see is used where it is, other memory is copied byte for byte.
+    Alike {
+        /// its type
+        ty: CType,
+        /// bytes in the host's C; 1 for `void`
+        size: u32,
+    },
+    /// Each is converted as an argument of this kind would be, so that both sides have an array of their own: what differs between
+    /// them, and integers that lengths are computed from, which nobody may change between the check and the use.
+    Converted(Box<Crossing>),
+}
+
+impl Extent {
+    /// The integers' type, if it is one integer that is converted: what a length can be read from.
+    pub fn cell(&self) -> Option<super::Scalar> {
+        match (&self.element, &self.length) {
+            (Element::Converted(element), Length::Count(Expr::Const(1))) => match **element {
+                Crossing::Scalar(scalar) if scalar.is_integer() => Some(scalar),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Calls `visit` with each expression.
+    pub fn expressions<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
+        if let Length::Count(count) = &self.length {
+            visit(count);
+        }
+        self.valid.iter().for_each(visit);
+    }
+}
 
 /// Which way the bytes behind a pointer go, seen from the function that is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,6 +73,17 @@ pub enum Direction {
     InOut,
 }
 
+impl Direction {
+    /// Its word in an annotation.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Direction::In => "in",
+            Direction::Out => "out",
+            Direction::InOut => "inout",
+        }
+    }
+}
+
 /// A count, computed from parameters when the call happens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Expr {
@@ -22,6 +93,8 @@ pub enum Expr {
     Param(u32),
     /// the integer that a pointer parameter points to, by the parameter's number
     Deref(u32),
+    /// the function's result
+    Result,
     /// `a + b`
     Add(Box<Expr>, Box<Expr>),
     /// `a - b`
@@ -37,6 +110,8 @@ pub enum Operand {
     Param(u32),
     /// the integer that a pointer parameter points to
     Deref(u32),
+    /// the function's result
+    Result,
 }
 
 impl Expr {
@@ -49,6 +124,7 @@ impl Expr {
             Expr::Const(constant) => Some(i128::from(*constant)),
             Expr::Param(index) => value(Operand::Param(*index)),
             Expr::Deref(index) => value(Operand::Deref(*index)),
+            Expr::Result => value(Operand::Result),
             Expr::Add(a, b) => a.evaluate(value)?.checked_add(b.evaluate(value)?),
             Expr::Sub(a, b) => a.evaluate(value)?.checked_sub(b.evaluate(value)?),
             Expr::Mul(a, b) => a.evaluate(value)?.checked_mul(b.evaluate(value)?),
@@ -57,24 +133,32 @@ impl Expr {
 
     /// Whether it reads an integer behind a pointer.
     pub(crate) fn has_deref(&self) -> bool {
-        match self {
-            Expr::Const(_) | Expr::Param(_) => false,
-            Expr::Deref(_) => true,
-            Expr::Add(a, b) | Expr::Sub(a, b) | Expr::Mul(a, b) => a.has_deref() || b.has_deref(),
-        }
+        let mut found = false;
+        self.operands(&mut |operand| found |= matches!(operand, Operand::Deref(_)));
+        found
     }
 
-    /// Adds the numbers of the parameters in it.
-    pub(crate) fn operands(&self, into: &mut BTreeSet<u32>) {
+    /// Calls `visit` with each operand.
+    pub fn operands(&self, visit: &mut dyn FnMut(Operand)) {
         match self {
             Expr::Const(_) => {}
-            Expr::Param(index) | Expr::Deref(index) => {
-                into.insert(*index);
-            }
+            Expr::Param(index) => visit(Operand::Param(*index)),
+            Expr::Deref(index) => visit(Operand::Deref(*index)),
+            Expr::Result => visit(Operand::Result),
             Expr::Add(a, b) | Expr::Sub(a, b) | Expr::Mul(a, b) => {
-                a.operands(into);
-                b.operands(into);
+                a.operands(visit);
+                b.operands(visit);
             }
+        }
+    }
+}
+
+impl Operand {
+    /// The parameter's number, if it is about one.
+    pub fn param(self) -> Option<u32> {
+        match self {
+            Operand::Param(index) | Operand::Deref(index) => Some(index),
+            Operand::Result => None,
         }
     }
 }

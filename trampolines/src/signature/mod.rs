@@ -14,7 +14,7 @@ mod record;
 mod scalar;
 
 pub use ctype::CType;
-pub use extent::{Direction, Expr, Operand};
+pub use extent::{Direction, Element, Expr, Extent, Length, Operand};
 pub use record::{BitField, Layout, Leaf, MAX_BY_VALUE, MAX_CONVERTED, Member, MemberType, Part, Record, Sibling};
 pub use scalar::{Int, Scalar};
 
@@ -73,33 +73,12 @@ pub enum Crossing {
         /// the C type behind the pointer
         type_name: String,
     },
-    /// `[handle: n]`: a pointer to an array of handles.
-    HandleArray {
-        /// the C type behind each pointer
-        type_name: String,
-        /// how many
-        count: Expr,
-    },
     /// `[str]`: a string that ends with a zero byte.
     Str,
-    /// `[str: n]`: a pointer to an array of strings.
-    StrArray {
-        /// how many
-        count: Expr,
-    },
-    /// `[in: n]`, `[out: n]`, `[inout: n]`: a pointer to this much memory.
-    Extent {
-        /// which way the bytes go
-        direction: Direction,
-        /// elements; bytes if the element is `void`
-        count: Expr,
-        /// an element
-        element: CType,
-        /// bytes of an element in the host's C; 1 for `void`
-        element_size: u32,
-    },
-    /// `[in: n]`, `[out: n]`, `[inout: n]` of elements that C and the app lay out differently: each is converted, into memory of the
-    /// other side's that lasts for the call.
+    /// `[in: n]`, `[out: n]`, `[inout: n]`, `[str: n]`, `[handle: n]`: a pointer to so many elements.
+    Extent(Extent),
+    /// `[in: n]`, `[out: n]`, `[inout: n]` of structs that C and the app lay out differently, or of pointers to shadows: each is converted, into
+    /// memory of the other side's that lasts for the call.
     Copied {
         /// which way the elements go
         direction: Direction,

@@ -242,7 +242,7 @@ impl Record {
         if let MemberType::Value(value) = innermost
             && let Some(count) = value.count()
         {
-            count.operands(&mut operands);
+            count.operands(&mut |operand| operands.extend(operand.param()));
         }
         let sibling = |index: u32| {
             let member = &self.members[index as usize];

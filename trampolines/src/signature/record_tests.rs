@@ -173,7 +173,7 @@ fn check_canonical(text: &str, expected: &str) {
 
 #[test]
 fn structs_behind_pointers_are_converted_where_they_differ() {
-    check_canonical("void f(struct { int n; } *p[in])", "void (struct { int m1; } *[in: 1])");
+    check_canonical("void f(struct { int n; } *p[in])", "void (struct { int m1; } *[in])");
     assert!(matches!(
         Signature::parse("void f(struct { int n; } *p[in])").unwrap().params[0].crossing,
         Crossing::Extent { .. }
@@ -182,9 +182,9 @@ fn structs_behind_pointers_are_converted_where_they_differ() {
         "void f(int n, struct v { int n; long *p[inout: 2 * n]; char **s[str: n]; T **h[handle: 3]; } *v[out: n])",
         "void (int a1, struct { int m1; long *m2[inout: 2 * m1]; char **m3[str: m1]; T **m4[handle: 3]; } *[out: a1])",
     );
-    check_canonical("int f(T **p[out handle])", "int (T **[out handle: 1])");
-    check_canonical("int f(char **p[inout str: 2], int **v[in])", "int (char **[inout str: 2], int **[in: 1])");
-    check_canonical("int f(long (*p)[4][in: 3])", "int (struct { long m1[4]; } *[in: 3])");
+    check_canonical("int f(T **p[out handle])", "int (T **[out handle])");
+    check_canonical("int f(char **p[inout str: 2], int **v[in])", "int (char **[inout str: 2], int **[in])");
+    check_canonical("int f(long (*p)[4][in: 3])", "int (long *[in: 3 * 4])");
     check_canonical(
         "void f(struct s { struct s *next[shadow]; void (*f)(struct s *[shadow, scope: call]); } *s[shadow, scope: until g])",
         "void (struct s { s *m1[shadow]; void (*m2)(s *[shadow, scope: call]); } *[shadow, scope: until g])",
@@ -207,8 +207,8 @@ fn structs_that_cannot_be_converted_are_refused() {
         ("void f(struct { long n; } *p[shadow])", "needs a pointer to a struct with a name"),
         ("void f(void *p[shadow])", "needs a pointer to a struct with a name"),
         ("void f(struct s { long n; } **p[shadow])", "needs a pointer to a struct with a name"),
-        ("void f(struct s { long n; } *p[out shadow])", "it needs a pointer to pointers here"),
-        ("void f(char *p[out str])", "it needs a pointer to pointers here"),
+        ("void f(struct s { long n; } *p[out shadow])", "it needs a pointer to pointers to a struct"),
+        ("void f(char *p[out str])", "`[out]` needs a `char **`"),
         ("void f(struct s { long n; } *p[shadow, scope: once])", "has no `scope: once`"),
         ("void f(struct s { int n; char *p[out: n]; } *p[shadow])", "a pointer that is not `[in]`"),
         ("void f(struct s { long *n; } *p[in])", "memory that holds `long`"),

@@ -30,7 +30,7 @@ use crate::instance::InstanceData;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 use wasmbridge_artifact::vmctx::CallbackRecord;
-use wasmbridge_trampolines::signature::{Record, Value};
+use wasmbridge_trampolines::signature::{Element as ExtentElement, Extent, Length, Record, Value};
 use wasmbridge_trampolines::{Crossing, Direction, Expr, Scalar, Scope, Signature};
 
 /// The most native memory that one call's copies may take up, in bytes: the app could otherwise have a few structs that point to each
@@ -73,18 +73,18 @@ struct ArrayType<'a> {
 impl ArrayType<'_> {
     fn of(crossing: &Crossing) -> Option<ArrayType<'_>> {
         Some(match crossing {
-            Crossing::Extent { direction, count, element_size, .. } => {
-                ArrayType { direction: *direction, count, element: Element::Bytes(*element_size) }
+            Crossing::Extent(Extent { direction, length: Length::Count(count), element, .. }) => {
+                let element = match element {
+                    ExtentElement::Alike { size, .. } => Element::Bytes(*size),
+                    ExtentElement::Converted(crossing) if **crossing == Crossing::Str => {
+                        Element::Record(STRING.clone())
+                    }
+                    ExtentElement::Converted(crossing) => Element::Record(element_of((**crossing).clone())),
+                };
+                ArrayType { direction: *direction, count, element }
             }
             Crossing::Copied { direction, count, element } => {
                 ArrayType { direction: *direction, count, element: Element::Record(element.clone()) }
-            }
-            Crossing::StrArray { count } => {
-                ArrayType { direction: Direction::In, count, element: Element::Record(STRING.clone()) }
-            }
-            Crossing::HandleArray { type_name, count } => {
-                let element = element_of(Crossing::Handle { type_name: type_name.clone() });
-                ArrayType { direction: Direction::In, count, element: Element::Record(element) }
             }
             _ => return None,
         })

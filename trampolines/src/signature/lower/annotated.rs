@@ -2,8 +2,10 @@
 
 use super::{CType, Crossing, Lowering, Place, Scope};
 use crate::prototype::PrototypeError;
-use crate::prototype::ast::{Annotation, AnnotationKind, Declaration, ElementKind, Expr};
-use crate::signature::{Direction, Expr as Count, Int, Member, MemberType, Record, Scalar, Value};
+use crate::prototype::ast::{Annotation, AnnotationKind, Declaration, ElementKind, Expr, Length as Said};
+use crate::signature::{
+    Direction, Element, Expr as Count, Extent, Int, Length, Member, MemberType, Record, Scalar, Value,
+};
 use std::sync::Arc;
 
 /// The annotations of one value.
@@ -12,6 +14,8 @@ pub(super) struct Marks<'a> {
     pub(super) what: Option<&'a Annotation>,
     pub(super) scope: Option<(Scope, usize)>,
     pub(super) nonnull: bool,
+    nullable: bool,
+    valid: Option<(&'a Expr, usize)>,
     first: Option<&'a Annotation>,
 }
 
@@ -21,29 +25,52 @@ impl<'a> Marks<'a> {
         annotations: &'a [Annotation],
         place: &Place,
     ) -> Result<Marks<'a>, PrototypeError> {
-        let mut marks = Marks { what: None, scope: None, nonnull: false, first: annotations.first() };
+        let first = annotations.first();
+        let mut marks = Marks { what: None, scope: None, nonnull: false, nullable: false, valid: None, first };
         for annotation in annotations {
             let word = annotation.kind.word();
             let before = match &annotation.kind {
                 AnnotationKind::Nonnull => std::mem::replace(&mut marks.nonnull, true).then_some(word),
+                AnnotationKind::Nullable => std::mem::replace(&mut marks.nullable, true).then_some(word),
                 AnnotationKind::Scope(scope) => marks.scope.replace((scope.clone(), annotation.at)).map(|_| word),
+                AnnotationKind::Valid(count) => marks.valid.replace((count, annotation.at)).map(|_| word),
                 _ => marks.what.replace(annotation).map(|before| before.kind.word()),
             };
-            match before {
-                None => {}
-                Some(before) if before == word => {
-                    return Err(lowering.meaning(annotation.at, place, format!("`{word}` is said twice")));
-                }
-                Some(before) => {
-                    return Err(lowering.unsupported(
-                        annotation.at,
-                        place,
-                        format!("`{before}` together with `{word}`"),
-                    ));
-                }
+            if let Some(before) = before {
+                let message = match before == word {
+                    true => format!("`{word}` is said twice"),
+                    false => format!("`{before}` does not go with `{word}`{}", marks.instead()),
+                };
+                return Err(lowering.meaning(annotation.at, place, message));
+            }
+            if marks.nonnull && marks.nullable {
+                let message = "`nonnull` and `nullable` cannot both be";
+                return Err(lowering.meaning(annotation.at, place, message));
             }
         }
+        if let Some((_, at)) = marks.valid.filter(|_| !marks.is_written()) {
+            let message = "`valid` goes with `out` or `inout`: it says how much of that means something afterwards";
+            return Err(lowering.meaning(at, place, message));
+        }
         Ok(marks)
+    }
+
+    /// Whether the function writes what is behind the pointer.
+    fn is_written(&self) -> bool {
+        matches!(
+            self.what,
+            Some(Annotation { kind: AnnotationKind::Extent(Direction::Out | Direction::InOut, ..), .. })
+        )
+    }
+
+    /// What to say in the place of two words, if there is something.
+    fn instead(&self) -> &'static str {
+        match self.first.map(|first| &first.kind) {
+            Some(AnnotationKind::Extent(_, None, _)) => {
+                "; what the elements are is said behind it, as in `[out handle]`"
+            }
+            _ => "",
+        }
     }
 
     /// Refuses any annotation, on a value that is not a pointer.
@@ -98,27 +125,43 @@ impl<'a> Marks<'a> {
             AnnotationKind::User => Crossing::User,
             AnnotationKind::Str(None) if is_char(pointee) => Crossing::Str,
             AnnotationKind::Str(None) => return Err(wrong("a `char *`")),
-            AnnotationKind::Str(Some(n)) => match pointee {
-                CType::Pointer(string) if is_char(string) => Crossing::StrArray { count: count(n)? },
-                _ => return Err(wrong("a `char **`")),
-            },
             AnnotationKind::Handle(None) => Crossing::Handle { type_name: type_name(pointee) },
-            AnnotationKind::Handle(Some(n)) => match pointee {
-                CType::Pointer(object) => Crossing::HandleArray { type_name: type_name(object), count: count(n)? },
-                _ => return Err(wrong("a pointer to pointers")),
-            },
             AnnotationKind::Shadow => {
                 let crossing = self.shadow(pointee).ok_or_else(|| wrong("a pointer to a struct with a name"))?;
                 lowering.check_shadow(&crossing, at, place)?;
                 crossing
             }
-            AnnotationKind::Extent(direction, kind, n) => {
-                let count = n.as_ref().map_or(Ok(Count::Const(1)), count)?;
-                self.extent(lowering, (*direction, *kind), count, pointee, place)?.ok_or_else(|| {
-                    wrong("`void *`, with a count of bytes, or a pointer to something of a known size")
-                })?
+            AnnotationKind::Str(_) | AnnotationKind::Handle(_) | AnnotationKind::Extent(..) => {
+                let (direction, kind, length) = match kind {
+                    AnnotationKind::Str(length) => (Direction::In, Some(ElementKind::Str), length),
+                    AnnotationKind::Handle(length) => (Direction::In, Some(ElementKind::Handle), length),
+                    AnnotationKind::Extent(direction, kind, length) => (*direction, *kind, length),
+                    _ => unreachable!("these are all"),
+                };
+                if kind == Some(ElementKind::Shadow) || (kind.is_none() && has_record(pointee)) {
+                    return self.copied(lowering, direction, length.as_ref(), pointee, (params, place)).map(Some);
+                }
+                let (element, repeat) = element(pointee, kind).map_err(wrong)?;
+                // One object may be left out, as behind any pointer; a length that is said is believed.
+                let nullable = self.nullable || matches!(length, None | Some(Said::Terminated));
+                let length = match length {
+                    None => Length::Count(Count::Const(repeat)),
+                    Some(Said::Count(n)) if repeat == 1 => Length::Count(count(n)?),
+                    Some(Said::Count(n)) => {
+                        Length::Count(Count::Mul(Box::new(count(n)?), Box::new(Count::Const(repeat))))
+                    }
+                    Some(Said::Terminated) if is_pointer(&element) && repeat == 1 => Length::Terminated,
+                    Some(Said::Terminated) => return Err(wrong("an array of pointers, for a NULL to be its end")),
+                };
+                let valid = self.valid.map(|(n, _)| lowering.valid(n, params, place)).transpose()?;
+                Crossing::Extent(Extent { direction, length, valid, nullable, element })
             }
-            AnnotationKind::Nonnull | AnnotationKind::Scope(_) => unreachable!("`collect` keeps these apart"),
+            AnnotationKind::Nonnull
+            | AnnotationKind::Nullable
+            | AnnotationKind::Valid(_)
+            | AnnotationKind::Scope(_) => {
+                unreachable!("`collect` keeps these apart")
+            }
         }))
     }
 
@@ -140,27 +183,27 @@ impl<'a> Marks<'a> {
         }
     }
 
-    fn extent(
+    /// An extent of structs that are converted, or of pointers to shadows.
+    fn copied(
         &self,
         lowering: &Lowering<'_>,
-        (direction, kind): (Direction, Option<ElementKind>),
-        count: Count,
+        direction: Direction,
+        length: Option<&Said>,
         element: &CType,
-        place: &Place,
-    ) -> Result<Option<Crossing>, PrototypeError> {
-        let element_size = match element {
-            CType::Void => 1,
-            element => match element.native_size() {
-                Some(size) => size,
-                None => return Ok(None),
-            },
-        };
-        if kind.is_none() && element.differing().is_none() {
-            return Ok(Some(Crossing::Extent { direction, count, element: element.clone(), element_size }));
-        }
+        (params, place): (&[Declaration], &Place),
+    ) -> Result<Crossing, PrototypeError> {
         let at = self.what.map_or(0, |what| what.at);
-        let ty = self.element_type(lowering, kind, element, at, place)?;
-        let element = match ty {
+        if let Some((_, at)) = self.valid {
+            return Err(lowering.unsupported(at, place, "`valid` of structs that are converted"));
+        }
+        let count = match length {
+            None => Count::Const(1),
+            Some(Said::Count(n)) => lowering.count(n, params, place)?,
+            Some(Said::Terminated) => {
+                return Err(lowering.unsupported(at, place, "structs that are converted, up to a NULL"));
+            }
+        };
+        let element = match self.element_type(lowering, element, at, place)? {
             MemberType::Record(record) => record,
             ty => {
                 let record = Record::new(false, vec![Member::new(ty, None)]);
@@ -168,52 +211,89 @@ impl<'a> Marks<'a> {
             }
         };
         lowering.check_converted(&element, at, place)?;
-        Ok(Some(Crossing::Copied { direction, count, element }))
+        Ok(Crossing::Copied { direction, count, element })
     }
 
-    /// An element of an extent, as if it were a member of a struct.
+    /// An element of such an extent, as if it were a member of a struct.
     fn element_type(
         &self,
         lowering: &Lowering<'_>,
-        kind: Option<ElementKind>,
         element: &CType,
         at: usize,
         place: &Place,
     ) -> Result<MemberType, PrototypeError> {
-        let value = |crossing| MemberType::Value(Value { name: None, crossing, nonnull: false });
-        if let Some(kind) = kind {
-            let wrong = |needs: &str| {
-                let message = format!("it needs a pointer to {needs} here, and this is a pointer to `{element}`");
-                lowering.meaning(at, place, message)
-            };
-            let CType::Pointer(pointee) = element else { return Err(wrong("pointers")) };
-            return Ok(value(match kind {
-                ElementKind::User => Crossing::User,
-                ElementKind::Handle => Crossing::Handle { type_name: type_name(pointee) },
-                ElementKind::Str if is_char(pointee) => Crossing::Str,
-                ElementKind::Str => return Err(wrong("`char *`")),
-                ElementKind::Shadow => {
-                    let crossing = self.shadow(pointee).ok_or_else(|| wrong("pointers to a struct with a name"))?;
-                    lowering.check_shadow(&crossing, at, place)?;
-                    crossing
-                }
-            }));
-        }
         Ok(match element {
-            CType::Scalar(scalar) => value(Crossing::Scalar(*scalar)),
-            CType::Record(record) => MemberType::Record(record.clone()),
-            CType::Array(element, len) => {
-                MemberType::Array(Box::new(self.element_type(lowering, None, element, at, place)?), *len)
+            CType::Record(record) if !self.is_shadow() => MemberType::Record(record.clone()),
+            CType::Array(element, len) if !self.is_shadow() => {
+                MemberType::Array(Box::new(self.element_type(lowering, element, at, place)?), *len)
             }
-            CType::Pointer(pointee) => match &**pointee {
-                CType::Function(signature) => {
-                    value(Crossing::Function { signature: signature.clone(), scope: Scope::Forever })
-                }
-                pointee => value(lowering.plain_pointer(pointee.clone(), at, place)?),
-            },
-            CType::Void | CType::Function(_) | CType::Opaque(_) => unreachable!("it has a size"),
+            _ => {
+                let pointee = if let CType::Pointer(pointee) = element { Some(&**pointee) } else { None };
+                let crossing = pointee.and_then(|pointee| self.shadow(pointee)).ok_or_else(|| {
+                    let message = format!(
+                        "it needs a pointer to pointers to a struct with a name here, and this is a pointer to `{element}`"
+                    );
+                    lowering.meaning(at, place, message)
+                })?;
+                lowering.check_shadow(&crossing, at, place)?;
+                MemberType::Value(Value { name: None, crossing, nonnull: false })
+            }
         })
     }
+}
+
+/// Whether elements of this type are structs that the two sides lay out differently.
+fn has_record(ty: &CType) -> bool {
+    match ty {
+        CType::Record(_) => ty.differing().is_some(),
+        CType::Array(element, _) => has_record(element),
+        _ => false,
+    }
+}
+
+/// What an element is that a pointer points to, and how many of it are an element as C counts; or what would be needed.
+fn element(ty: &CType, kind: Option<ElementKind>) -> Result<(Element, u64), &'static str> {
+    let converted = |crossing| Ok((Element::Converted(Box::new(crossing)), 1));
+    match (kind, ty) {
+        (Some(ElementKind::Handle), CType::Pointer(object)) => {
+            converted(Crossing::Handle { type_name: type_name(object) })
+        }
+        (Some(ElementKind::Handle), _) => Err("a pointer to pointers"),
+        (Some(ElementKind::Str), CType::Pointer(string)) if is_char(string) => converted(Crossing::Str),
+        (Some(ElementKind::Str), _) => Err("a `char **`"),
+        (Some(ElementKind::User), CType::Pointer(_)) => converted(Crossing::User),
+        (Some(ElementKind::User | ElementKind::Shadow), _) => Err("a pointer to pointers"),
+        (None, CType::Void) => Ok((Element::Alike { ty: CType::Void, size: 1 }, 1)),
+        (None, CType::Scalar(scalar)) if scalar.native_bytes() != scalar.guest_bytes() => {
+            converted(Crossing::Scalar(*scalar))
+        }
+        (None, CType::Pointer(pointee)) => match &**pointee {
+            CType::Function(signature) => {
+                converted(Crossing::Function { signature: signature.clone(), scope: Scope::Forever })
+            }
+            pointee if pointee.differing().is_some() => {
+                Err("elements of which it is said what they are, as in `[out handle]` or `[in str]`")
+            }
+            pointee => {
+                let pointee_size = pointee.native_size().unwrap_or(1).max(1);
+                converted(Crossing::Pointer { pointee: pointee.clone(), pointee_size })
+            }
+        },
+        (None, CType::Array(inner, len)) if ty.differing().is_some() => {
+            let (element, repeat) = element(inner, None)?;
+            let message = "elements that are smaller";
+            Ok((element, repeat.checked_mul(u64::from(*len)).ok_or(message)?))
+        }
+        (None, ty) => {
+            let size = ty.native_size();
+            let size = size.ok_or("`void *`, with a count of bytes, or a pointer to something of a known size")?;
+            Ok((Element::Alike { ty: ty.clone(), size }, 1))
+        }
+    }
+}
+
+fn is_pointer(element: &Element) -> bool {
+    matches!(element, Element::Converted(crossing) if !matches!(**crossing, Crossing::Scalar(_) | Crossing::User))
 }
 
 fn is_char(ty: &CType) -> bool {

@@ -4,7 +4,7 @@ mod annotated;
 mod counts;
 mod records;
 
-use super::{CType, Crossing, Direction, MAX_CONVERTED, Record, Scope, Signature, Value};
+use super::{CType, Crossing, Direction, Extent, MAX_CONVERTED, Record, Scope, Signature, Value};
 use crate::prototype::ast::{Declaration, Function, Type};
 use crate::prototype::{Problem, PrototypeError};
 use annotated::Marks;
@@ -98,13 +98,15 @@ struct Lowering<'a> {
     text: &'a str,
     parts: u32,
     depth: u32,
+    /// whether the function that is being looked at returns an integer
+    counts: bool,
     /// Where the name of the type stands that is being looked into, while its text is another one than `text`.
     outside: Option<usize>,
 }
 
 impl Lowering<'_> {
     fn new(text: &str) -> Lowering<'_> {
-        Lowering { text, parts: 0, depth: 0, outside: None }
+        Lowering { text, parts: 0, depth: 0, counts: false, outside: None }
     }
 
     fn error(&self, at: usize, problem: Problem) -> PrototypeError {
@@ -150,8 +152,10 @@ impl Lowering<'_> {
         let mut params = Vec::with_capacity(function.params.len());
         for (i, param) in function.params.iter().enumerate() {
             let place = place.parameter(i, param.name.as_deref());
+            self.counts = counts::is_integer(&function.result);
             params.push(self.parameter(param, &function.params, &place)?);
         }
+        self.measured(&mut params, &function.params, place)?;
         let result = self.result(function, at, &place.result())?;
         let signature = Signature { name: None, params, result };
         self.check_structs(&signature, at, place)?;
@@ -288,7 +292,9 @@ impl Lowering<'_> {
         let mut written = false;
         record.parts(&mut |part| {
             written |= match part.value.crossing {
-                Crossing::Extent { direction, .. } | Crossing::Copied { direction, .. } => direction != Direction::In,
+                Crossing::Extent(Extent { direction, .. }) | Crossing::Copied { direction, .. } => {
+                    direction != Direction::In
+                }
                 _ => false,
             };
         });

@@ -4,7 +4,9 @@ use super::{Lowering, Marks, Place};
 use crate::abi::sysv;
 use crate::prototype::PrototypeError;
 use crate::prototype::ast::{Declaration, Member as Declared, Type};
-use crate::signature::{BitField, Crossing, Expr, MAX_BY_VALUE, Member, MemberType, Record, Scalar, Signature, Value};
+use crate::signature::{
+    BitField, Crossing, Expr, Length, MAX_BY_VALUE, Member, MemberType, Record, Scalar, Signature, Value,
+};
 use std::sync::Arc;
 
 /// The most bytes of structs by value in one signature: on the stack, each eight of them are a value for the code generator.
@@ -90,6 +92,12 @@ impl Lowering<'_> {
             }
             Type::Pointer(pointee) => {
                 let crossing = lowering.pointer(pointee, marks, siblings, at, place)?;
+                if let Crossing::Extent(extent) = &crossing
+                    && (extent.length == Length::Terminated || extent.valid.is_some())
+                {
+                    let what = "an array without a count, or with `valid`, in a struct";
+                    return Err(lowering.unsupported(at, place, what));
+                }
                 let value = Value { name: name(), crossing, nonnull: marks.nonnull };
                 if value.count().is_some_and(Expr::has_deref) {
                     let what = "a count in a struct that is behind a pointer";
