@@ -22,7 +22,7 @@
 //! its [`ThunkRecord`] in the same place. Callers cannot tell them apart and need not.
 
 use crate::module::{ImportKind, Module};
-use crate::types::ValType;
+use crate::types::{FuncType, ValType};
 use std::mem::offset_of;
 
 /// Host page size that layouts assume, in bytes. The runtime refuses to start on a host whose pages are larger.
@@ -41,13 +41,11 @@ pub struct VmHead {
     /// The runtime's own structure for this instance; code only passes it on.
     pub host: *mut u8,
     /// Wasm functions trap if the stack pointer would fall below this. In entering from C, the stack pointer must lie in
-    /// `[stack_limit, entry_ceiling)`: on a thread that does not own the instance, on another stack, while an error is pending, or
+    /// `[stack_limit, crossings.frame)`: on a thread that does not own the instance, on another stack, while an error is pending, or
     /// with frames of a crossing that a C `longjmp` has skipped, it does not, and the slow path sorts out which.
     pub stack_limit: usize,
-    /// The frame pointer of the innermost thunk that is waiting for its C function, or the top of the owner's stack if there is
-    /// none; 0 while entering is refused.
-    pub entry_ceiling: usize,
-    /// The innermost [`CrossingFrame`]: the array grows downwards, and below its end lies a guard page.
+    /// The innermost [`CrossingFrame`]: the array grows downwards, and below its end lies a guard page. While entering is refused,
+    /// because a trap has not yet surfaced, [`VmHead::refusing`].
     pub crossings: *mut CrossingFrame,
     /// Native address of memory 0's first byte; a dangling but non-null address if the module has no memory.
     pub memory0_base: *mut u8,
@@ -57,12 +55,10 @@ pub struct VmHead {
     pub builtins: *const *const u8,
     /// Where the signal handler leaves what it knows of a trap.
     pub capture: *mut u8,
-    /// Not 0 if a trap happened in a callback and has not yet surfaced: thunks look at it when the C function returns.
-    pub pending: u32,
-    /// Reserved.
-    pub reserved: u32,
     /// The storage of the guest's `__stack_pointer` global, if the module has one that is known ([`Module::stack_pointer`]).
     pub stack_pointer: u64,
+    /// A crossing frame that admits nobody, and that no thunk takes for its own: its `frame` is 0.
+    pub refusing: CrossingFrame,
 }
 
 /// Offsets in [`VmHead`], in bytes.
@@ -73,8 +69,6 @@ pub mod head {
     pub const HOST: i32 = offset_of!(VmHead, host) as i32;
     /// of [`VmHead::stack_limit`]
     pub const STACK_LIMIT: i32 = offset_of!(VmHead, stack_limit) as i32;
-    /// of [`VmHead::entry_ceiling`]
-    pub const ENTRY_CEILING: i32 = offset_of!(VmHead, entry_ceiling) as i32;
     /// of [`VmHead::crossings`]
     pub const CROSSINGS: i32 = offset_of!(VmHead, crossings) as i32;
     /// of [`VmHead::memory0_base`]
@@ -83,8 +77,6 @@ pub mod head {
     pub const MEMORY0: i32 = offset_of!(VmHead, memory0) as i32;
     /// of [`VmHead::builtins`]
     pub const BUILTINS: i32 = offset_of!(VmHead, builtins) as i32;
-    /// of [`VmHead::pending`]
-    pub const PENDING: i32 = offset_of!(VmHead, pending) as i32;
     /// of [`VmHead::stack_pointer`]
     pub const STACK_POINTER: i32 = offset_of!(VmHead, stack_pointer) as i32;
     /// where the module's own part begins
@@ -128,14 +120,36 @@ pub struct VmFuncRef {
     pub function: u32,
 }
 
-/// An imported function: the same two words as in [`VmFuncRef`].
+/// An imported function.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct FunctionImport {
-    /// the code, in the `Tail` convention
+    /// the code, in the `Tail` convention, as in [`VmFuncRef`]
     pub code: *const u8,
     /// what to pass as the first parameter
     pub vmctx: *mut u8,
+    /// What a call instruction calls, if the function's type [is passed as C passes it](is_direct): a function in the C (System V)
+    /// convention with the wasm parameters and nothing else. That may be the C function itself. Of an integer of 32 bits, the upper half of the
+    /// register may hold anything.
+    pub direct: *const u8,
+}
+
+/// Integer arguments of a function that is called directly: as many as there are registers for, less the one for the vmctx.
+pub const DIRECT_INTEGERS: usize = 5;
+/// Float arguments of a function that is called directly: as many as there are registers for.
+pub const DIRECT_FLOATS: usize = 8;
+
+/// Whether imported functions of this type are called through [`FunctionImport::direct`]: all values travel in registers, in C as in the
+/// `Tail` convention, where the integers come one place later. Compiler and runtime both ask here.
+pub fn is_direct(ty: &FuncType) -> bool {
+    let integer = |ty: &&ValType| matches!(ty, ValType::I32 | ValType::I64);
+    let float = |ty: &&ValType| matches!(ty, ValType::F32 | ValType::F64);
+    let (integers, floats) = (ty.params.iter().filter(integer).count(), ty.params.iter().filter(float).count());
+    integers <= DIRECT_INTEGERS
+        && floats <= DIRECT_FLOATS
+        && integers + floats == ty.params.len()
+        && ty.results.len() <= 1
+        && ty.results.iter().all(|ty| integer(&ty) || float(&ty))
 }
 
 /// What a stamped callback burns in. Each callback's code finds its own record at a fixed distance from itself.
@@ -199,6 +213,44 @@ pub struct ThunkRecord {
     pub info: *mut u8,
 }
 
+/// What the code behind [`FunctionImport::direct`] burns in, unless that is the C function itself. Each copy of the code finds its own
+/// record at a fixed distance from itself.
+///
+/// # Movement
+/// Never.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct DirectRecord {
+    /// the instance that imports the function
+    pub vmctx: *mut VmHead,
+    /// the native function, if it is one
+    pub function: *const u8,
+    /// one more than the native address of the instance's memory 0
+    pub memory_base_above: *mut u8,
+    /// The runtime's own structure for this import; null if the function is a wasm function, and in a record that nobody uses.
+    pub info: *mut u8,
+    /// the function in the `Tail` convention: the thunk of the native function, or the wasm function
+    pub code: *const u8,
+    /// what that gets as its first parameter: a [`ThunkRecord`] or a vmctx
+    pub callee_vmctx: *mut u8,
+}
+
+/// Offsets in [`DirectRecord`], in bytes.
+pub mod direct {
+    use super::*;
+
+    /// of [`DirectRecord::vmctx`]
+    pub const VMCTX: i32 = offset_of!(DirectRecord, vmctx) as i32;
+    /// of [`DirectRecord::function`]
+    pub const FUNCTION: i32 = offset_of!(DirectRecord, function) as i32;
+    /// of [`DirectRecord::memory_base_above`]
+    pub const MEMORY_BASE_ABOVE: i32 = offset_of!(DirectRecord, memory_base_above) as i32;
+    /// of [`DirectRecord::code`]
+    pub const CODE: i32 = offset_of!(DirectRecord, code) as i32;
+    /// of [`DirectRecord::callee_vmctx`]
+    pub const CALLEE_VMCTX: i32 = offset_of!(DirectRecord, callee_vmctx) as i32;
+}
+
 /// Offsets in [`ThunkRecord`], in bytes.
 pub mod thunk {
     use super::*;
@@ -215,41 +267,52 @@ pub mod thunk {
 /// which [`VmHead::crossings`] points into. It is not kept on the native stack, because a C `longjmp` may skip the thunk
 /// and other C functions may then write over its frame, and the outer crossings must still be found.
 ///
-/// Before the call a thunk
-/// 1. takes `crossings - 1` as its frame and fills it (its first store, to `outer_ceiling`, faults on the guard page if the array is full:
-///    that is the trap `StackOverflow`),
-/// 2. sets `crossings` to it, and `entry_ceiling` to its own frame pointer;
+/// The outermost element is nobody's: it is there as long as the instance, with the top of the owner's stack and what the guest's stack
+/// pointer is when nothing runs. So there is always an innermost one, whose `frame` an entry from C compares with.
 ///
-/// and after the call, from its own frame, whose address it has kept, it sets `crossings` to the element above it, `entry_ceiling` to
-/// `outer_ceiling`, and the guest's stack pointer to `stack_pointer`. So frames of crossings that a `longjmp` skipped are gone as soon as an
-/// outer thunk returns; an entry from C that lies above them on the stack drops them in its slow path.
+/// Before the call a thunk fills the element below the innermost one (its first store, to `frame`, faults on the guard page if the array is
+/// full: that is the trap `StackOverflow`) and sets `crossings` to it. After the call, `crossings.frame` is its own as long as
+/// nothing has happened. It is not if a trap has not yet surfaced, or if a C `longjmp` has skipped inner crossings: then the builtin
+/// `ThunkReturned` sorts it out. Else the thunk takes its element off again. An entry from C that lies above skipped crossings on the stack drops them
+/// in its slow path.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct CrossingFrame {
-    /// the `entry_ceiling` before
-    pub outer_ceiling: usize,
+    /// Where the thunk is on the native stack. Of the code behind [`FunctionImport::direct`], which sets up no frame pointer, the address of its
+    /// return address, which is 8 more than a multiple of 16; the wasm function's frame pointer stands below it, and below that the
+    /// C function's return address. Of other thunks the frame pointer, a multiple of 16.
+    pub frame: usize,
     /// the guest's stack pointer ([`VmHead::stack_pointer`]) at this crossing
     pub stack_pointer: u64,
-    /// the thunk's record: it names the C function
+    /// the thunk's record: it names the C function. Not set by the code behind [`FunctionImport::direct`].
     pub record: *const ThunkRecord,
-    /// the thunk's own frame pointer: wasm frames go on from here in a backtrace
-    pub frame_pointer: usize,
 }
 
 /// Offsets in [`CrossingFrame`], in bytes.
 pub mod crossing {
     use super::*;
 
-    /// of [`CrossingFrame::outer_ceiling`]
-    pub const OUTER_CEILING: i32 = offset_of!(CrossingFrame, outer_ceiling) as i32;
+    /// of [`CrossingFrame::frame`]
+    pub const FRAME: i32 = offset_of!(CrossingFrame, frame) as i32;
     /// of [`CrossingFrame::stack_pointer`]
     pub const STACK_POINTER: i32 = offset_of!(CrossingFrame, stack_pointer) as i32;
     /// of [`CrossingFrame::record`]
     pub const RECORD: i32 = offset_of!(CrossingFrame, record) as i32;
-    /// of [`CrossingFrame::frame_pointer`]
-    pub const FRAME_POINTER: i32 = offset_of!(CrossingFrame, frame_pointer) as i32;
     /// bytes
     pub const SIZE: i32 = size_of::<CrossingFrame>() as i32;
+}
+
+impl CrossingFrame {
+    /// Whether it was made by the code behind [`FunctionImport::direct`].
+    pub fn is_direct(&self) -> bool {
+        !self.frame.is_multiple_of(16)
+    }
+
+    /// Where the wasm function's frame pointer is saved, and above it the return address into it: what a frame pointer of the thunk's points
+    /// to, if it has one.
+    pub fn frame_pointer(&self) -> usize {
+        if self.is_direct() { self.frame - size_of::<usize>() } else { self.frame }
+    }
 }
 
 /// What the host hands an entry trampoline (see [`entry`]).
@@ -478,8 +541,8 @@ mod tests {
         let Place::Here(table) = layout.table(0) else { panic!("table 0 is defined here") };
         let Place::Here(global) = layout.global(2) else { panic!("global 2 is defined here") };
         let starts = [
-            (layout.imported_function(0), 16),
-            (layout.imported_function(1), 16),
+            (layout.imported_function(0), 24),
+            (layout.imported_function(1), 24),
             (table, 16),
             (memory, 16),
             (global, 16),
@@ -518,7 +581,8 @@ mod tests {
         assert_eq!(size_of::<VmFuncRef>(), 24);
         assert_eq!(size_of::<MemoryDef>(), 16);
         assert_eq!(size_of::<TableDef>(), 16);
-        assert_eq!(crossing::SIZE, 32);
+        assert_eq!(crossing::SIZE, 24);
+        assert_eq!(size_of::<DirectRecord>(), 64);
         assert_eq!(head::END % 16, 0);
     }
 

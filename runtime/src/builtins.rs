@@ -64,6 +64,7 @@ pub(crate) static TABLE: Table = table! {
     ThunkResult: thunk_result,
     ThunkFunction: thunk_function,
     ThunkRange: thunk_range,
+    ThunkReturned: thunk_returned,
 };
 
 /// What a status says.
@@ -392,6 +393,11 @@ unsafe extern "C" fn thunk_range(record: *const ThunkRecord, value: u64) {
     let (instance, info) = unsafe { thunk(record) };
     let why = info.signature.result.as_ref().map(|r| inbound::range_error_of(&r.crossing, value)).unwrap_or_default();
     refuse_thunk(instance, format!("{}: {why}", value_name(&info.signature, None)));
+}
+
+unsafe extern "C" fn thunk_returned(vmctx: *mut VmHead, frame: u64) -> u32 {
+    // SAFETY: called by a thunk.
+    u32::from(unsafe { instance(vmctx) }.returned(frame as usize))
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
 //! The engine: what modules and instances of one host share.
 
-use crate::code::CallbackPages;
 use crate::code::arena::ThunkPages;
+use crate::code::{CallbackPages, DirectPages};
 use crate::crossing::records::NativeBytes;
 use crate::error::{Error, ErrorKind};
 use crate::trap::signals;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
-use wasmbridge_artifact::FuncType;
-use wasmbridge_artifact::vmctx::HOST_PAGE;
-use wasmbridge_trampolines::{ShapeCompiler, Signature};
+use wasmbridge_artifact::vmctx::{DIRECT_INTEGERS, HOST_PAGE};
+use wasmbridge_artifact::{FuncType, ValType};
+use wasmbridge_trampolines::{DirectShape, ShapeCompiler, Signature};
 
 /// Settings of an engine.
 #[derive(Debug, Clone)]
@@ -42,16 +42,38 @@ struct Inner {
     retired: Mutex<Vec<NativeBytes>>,
 }
 
+impl DirectCode {
+    pub(crate) fn pages(self) -> Option<Arc<Mutex<DirectPages>>> {
+        match self {
+            DirectCode::Itself => None,
+            DirectCode::Pages(pages) => Some(pages),
+        }
+    }
+}
+
 /// In the place of a type's id, where the type names itself: types that do so in the same places are equal (Wasm 3.0, 3.3.2).
 const ITSELF: u32 = u32::MAX;
 
 /// The code that crosses, by signature.
+#[derive(Default)]
 struct Shapes {
     compiler: Option<ShapeCompiler>,
     signatures: HashMap<Signature, Arc<Signature>>,
     callbacks: HashMap<(Arc<Signature>, bool), Arc<Mutex<CallbackPages>>>,
     thunks: HashMap<Arc<Signature>, Arc<ThunkPages>>,
     hosts: HashMap<FuncType, Arc<ThunkPages>>,
+    direct: HashMap<Arc<Signature>, DirectCode>,
+    /// by how many integer parameters there are
+    adaptors: [Option<Arc<Mutex<DirectPages>>>; DIRECT_INTEGERS + 1],
+}
+
+/// What call instructions call for an import.
+#[derive(Debug, Clone)]
+pub(crate) enum DirectCode {
+    /// the C function
+    Itself,
+    /// a copy of this code
+    Pages(Arc<Mutex<DirectPages>>),
 }
 
 impl fmt::Debug for Engine {
@@ -73,15 +95,8 @@ impl Engine {
             return Err(Error::new(ErrorKind::Os, format!("host pages have {page} bytes, expected {HOST_PAGE}")));
         }
         signals::install()?;
-        let shapes = Shapes {
-            compiler: None,
-            signatures: HashMap::new(),
-            callbacks: HashMap::new(),
-            thunks: HashMap::new(),
-            hosts: HashMap::new(),
-        };
-        let (types, retired) = Default::default();
-        Ok(Engine(Arc::new(Inner { config, types, shapes: Mutex::new(shapes), retired })))
+        let (types, shapes, retired) = Default::default();
+        Ok(Engine(Arc::new(Inner { config, types, shapes, retired })))
     }
 
     /// The settings.
@@ -169,7 +184,42 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// What call instructions call for a C function of a signature, whose wasm type is direct.
+    pub(crate) fn direct(&self, signature: &Signature) -> Result<DirectCode, Error> {
+        let mut shapes = self.shapes();
+        let key = shapes.intern(signature);
+        if let Some(code) = shapes.direct.get(&key) {
+            return Ok(code.clone());
+        }
+        let shape = shapes.compiler()?.direct(signature);
+        let code = match shape.map_err(|e| Error::new(ErrorKind::Prototype, e.to_string()))? {
+            DirectShape::Itself => DirectCode::Itself,
+            DirectShape::Code(shape) => DirectCode::Pages(Arc::new(Mutex::new(DirectPages::new(*shape)))),
+            DirectShape::Thunk => DirectCode::Pages(shapes.adaptor(&signature.wasm_type())?),
+        };
+        shapes.direct.insert(key, code.clone());
+        Ok(code)
+    }
+
+    /// What call instructions call for a wasm function of another instance, whose type is direct.
+    pub(crate) fn adaptor(&self, ty: &FuncType) -> Result<Arc<Mutex<DirectPages>>, Error> {
+        self.shapes().adaptor(ty)
+    }
+}
+
 impl Shapes {
+    fn adaptor(&mut self, ty: &FuncType) -> Result<Arc<Mutex<DirectPages>>, Error> {
+        let integers = ty.params.iter().filter(|ty| matches!(ty, ValType::I32 | ValType::I64)).count();
+        if let Some(pages) = &self.adaptors[integers] {
+            return Ok(pages.clone());
+        }
+        let shape = self.compiler()?.adaptor(integers).map_err(|e| Error::new(ErrorKind::Os, e.to_string()))?;
+        let pages = Arc::new(Mutex::new(DirectPages::new(shape)));
+        self.adaptors[integers] = Some(pages.clone());
+        Ok(pages)
+    }
+
     fn intern(&mut self, signature: &Signature) -> Arc<Signature> {
         if let Some(interned) = self.signatures.get(signature) {
             return interned.clone();

@@ -3,7 +3,7 @@
 use crate::callback::NativeFn;
 use crate::code::arena::ThunkPages;
 use crate::crossing::handles::HandleTypes;
-use crate::engine::Engine;
+use crate::engine::{DirectCode, Engine};
 use crate::error::{Error, ErrorKind};
 use crate::group::Group;
 use crate::host::{self, Caller, HostFunction, Stop};
@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 use wasmbridge_artifact::module::{ExternIndex, ImportKind, Module as Metadata};
-use wasmbridge_artifact::vmctx::VmFuncRef;
+use wasmbridge_artifact::vmctx::{VmFuncRef, is_direct};
 use wasmbridge_artifact::{FuncType, MemoryType, TableType, ValType};
 use wasmbridge_trampolines::{Signature, TypeNames};
 
@@ -52,6 +52,13 @@ impl Definition {
             None => engine.thunk(&self.signature),
         }
     }
+
+    fn direct(&self, engine: &Engine) -> Result<DirectCode, Error> {
+        match &self.host {
+            Some(host) => engine.adaptor(&host.ty).map(DirectCode::Pages),
+            None => engine.direct(&self.signature),
+        }
+    }
 }
 
 // SAFETY: the address of a function; the instances belong to this thread by the contract of `Linker`.
@@ -75,7 +82,14 @@ impl ThunkInfo {
 /// An import that has been found. Pointers are to things of instances that are in the new instance's group.
 #[derive(Debug)]
 pub(crate) enum Resolved {
-    Native { signature: Arc<Signature>, function: *const u8, host: Option<Arc<HostFunction>>, code: Arc<ThunkPages> },
+    Native {
+        signature: Arc<Signature>,
+        function: *const u8,
+        host: Option<Arc<HostFunction>>,
+        code: Arc<ThunkPages>,
+        /// what call instructions call, if the wasm type is direct
+        direct: Option<DirectCode>,
+    },
     Function(*const VmFuncRef),
     Table(*const Table),
     Memory(*const Memory),
@@ -164,7 +178,7 @@ impl Linker {
         function: impl Fn(&Caller<'_>, &[Value], &mut [Value]) -> Result<(), Stop> + Send + Sync + 'static,
     ) -> Result<(), Error> {
         host::check_type(name, &ty)?;
-        let signature = Signature { name: Some(name.to_owned()), params: Vec::new(), result: None };
+        let signature = Signature { name: Some(name.to_owned()), params: Vec::new(), result: None, leaf: false };
         let function_ptr: unsafe extern "C" fn(_, _) = host::call;
         let host = Some(Arc::new(HostFunction::new(ty, function)));
         let function = NativeFn(function_ptr as *const u8);
@@ -250,8 +264,10 @@ impl Linker {
                 });
             }
             let code = definition.thunk(&self.engine).map_err(|e| e.to_string())?;
+            let direct = is_direct(expected).then(|| definition.direct(&self.engine)).transpose();
+            let direct = direct.map_err(|e| e.to_string())?;
             let Definition { signature, function, host } = definition.clone();
-            return Ok(Resolved::Native { signature, function: function.0, host, code });
+            return Ok(Resolved::Native { signature, function: function.0, host, code, direct });
         }
         let Some(instance) = self.instances.get(from) else {
             return Err(match kind {

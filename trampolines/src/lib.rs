@@ -17,5 +17,5 @@ pub mod shape;
 pub mod signature;
 
 pub use prototype::{PrototypeError, TypeNames};
-pub use shape::{RecordReloc, Shape, ShapeCompiler, ShapeError, ShapeKind};
+pub use shape::{DirectShape, RecordReloc, Shape, ShapeCompiler, ShapeError, ShapeKind};
 pub use signature::{CType, Crossing, Direction, Expr, Int, Operand, Scalar, Scope, Signature, Value};

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use wasmbridge_trampolines::{ShapeCompiler, ShapeKind, Signature};
+use wasmbridge_trampolines::{DirectShape, ShapeCompiler, ShapeKind, Signature};
 
 const BLESS: &str = "WASMBRIDGE_BLESS";
 const SEPARATOR: &str = ";; ---- output ----\n";
@@ -42,20 +42,29 @@ fn difference(file: &Path, compiler: &mut ShapeCompiler) -> Option<String> {
 
 fn output(head: &str, compiler: &mut ShapeCompiler) -> String {
     let first = head.lines().next().unwrap().trim_start_matches(";; ");
-    let (kind, prototype) = first.split_once(": ").expect("`;; callback: prototype` or `;; thunk: prototype`");
-    let kind = match kind {
-        "callback" => ShapeKind::Callback,
-        "thunk" => ShapeKind::Thunk,
-        other => panic!("{other} is neither callback nor thunk"),
-    };
+    let (kind, prototype) =
+        first.split_once(": ").expect("`;; callback: prototype`, `;; thunk: prototype` or `;; direct: prototype`");
     let signature: Signature = prototype.parse().unwrap_or_else(|error| panic!("{error}"));
-    let shape = compiler.compile(kind, &signature).unwrap();
+    let shape = match kind {
+        "callback" => compiler.callback(&signature).unwrap(),
+        "thunk" => compiler.thunk(&signature).unwrap(),
+        "direct" => match compiler.direct(&signature).unwrap() {
+            DirectShape::Code(shape) => *shape,
+            DirectShape::Itself => return format!("signature: {signature}\nthe C function itself\n"),
+            DirectShape::Thunk => panic!("the signature has only a thunk"),
+        },
+        other => panic!("{other} is neither callback nor thunk nor direct"),
+    };
     let mut out = format!("signature: {signature} = {}\n", signature.wasm_type());
     writeln!(out, "bytes: {}", shape.code.len()).unwrap();
     writeln!(out, "frame: {:?}", shape.frame).unwrap();
     writeln!(out, "record at: {:?}", shape.record_relocs.iter().map(|r| r.offset).collect::<Vec<_>>()).unwrap();
     writeln!(out, "traps: {:?}", shape.traps.iter().map(|t| t.1).collect::<Vec<_>>()).unwrap();
     let listing = shape.listing.unwrap();
+    if shape.kind == ShapeKind::Direct {
+        writeln!(out, "\n{}", listing.fast.trim_end()).unwrap();
+        return out;
+    }
     if !listing.fast.is_empty() {
         writeln!(out, "\nfast entry, {} instructions:\n{}", listing.fast.lines().count(), listing.fast.trim_end())
             .unwrap();

@@ -1,7 +1,8 @@
 //! Prototypes that nobody would write: mutated, cut, nested and random ones. None may panic, and what is accepted must print as something that
 //! means the same.
 
-use wasmbridge_trampolines::{ShapeCompiler, ShapeKind, Signature, TypeNames};
+use wasmbridge_artifact::vmctx::is_direct;
+use wasmbridge_trampolines::{DirectShape, ShapeCompiler, Signature, TypeNames};
 
 /// Good prototypes to begin from.
 const SEEDS: &[&str] = &[
@@ -180,8 +181,14 @@ fn what_is_accepted_compiles() {
         let params: Vec<_> = (0..random.below(21)).map(|_| values[random.below(values.len())]).collect();
         let text = format!("{} f({})", results[random.below(results.len())], params.join(", "));
         let signature = try_one(&text).unwrap_or_else(|| panic!("{text}"));
-        for kind in [ShapeKind::Callback, ShapeKind::Thunk] {
-            let shape = compiler.compile(kind, &signature).unwrap_or_else(|error| panic!("{error}"));
+        let mut shapes = vec![compiler.callback(&signature), compiler.thunk(&signature)];
+        if is_direct(&signature.wasm_type())
+            && let DirectShape::Code(shape) = compiler.direct(&signature).unwrap()
+        {
+            shapes.push(Ok(*shape));
+        }
+        for shape in shapes {
+            let shape = shape.unwrap_or_else(|error| panic!("{error}"));
             let inside = |offset: u32| (offset as usize) + 4 <= shape.code.len();
             assert!(shape.record_relocs.iter().all(|reloc| inside(reloc.offset)), "{text}");
             assert!(shape.traps.is_sorted_by(|a, b| a.0 < b.0), "{text}");

@@ -1,14 +1,15 @@
-//! Calls. Whatever is called gets its own vmctx, or what stands in its place, before its arguments.
+//! Calls. Whatever is called gets its own vmctx, or what stands in its place, before its arguments; but for imported functions whose types C
+//! passes alike, which are called as C functions ([`FunctionImport::direct`]).
 
 use super::flags::Region;
-use super::{Translator, trap, wasm_signature};
+use super::{Translator, direct_signature, trap, wasm_signature};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     ExtFuncData, ExternalName, FuncRef, InstBuilder, MemFlagsData, SigRef, Type, UserExternalName, Value, types,
 };
 use std::collections::HashMap;
 use std::mem::offset_of;
-use wasmbridge_artifact::vmctx::{FunctionImport, VmFuncRef};
+use wasmbridge_artifact::vmctx::{FunctionImport, VmFuncRef, is_direct};
 use wasmbridge_artifact::{HeapType, TrapCode};
 use wasmparser::Operator;
 
@@ -18,6 +19,8 @@ pub(super) struct Callees {
     functions: HashMap<u32, FuncRef>,
     /// by index of the type
     signatures: HashMap<u32, SigRef>,
+    /// of C functions, by index of the type
+    direct: HashMap<u32, SigRef>,
 }
 
 /// Whether the caller goes on after a call.
@@ -52,6 +55,11 @@ impl Translator<'_, '_> {
         let ty = self.module.functions[function as usize];
         if function < self.imported.functions {
             let import = self.layout.imported_function(function);
+            if ret == Return::Here && is_direct(&self.module.types[ty as usize]) {
+                let code = self.load_fixed(types::I64, import + offset_of!(FunctionImport, direct) as i32);
+                self.call_direct(ty, code);
+                return;
+            }
             let code = self.load_fixed(types::I64, import + offset_of!(FunctionImport, code) as i32);
             let vmctx = self.load_fixed(types::I64, import + offset_of!(FunctionImport, vmctx) as i32);
             self.call_code(ty, code, vmctx, ret);
@@ -69,6 +77,16 @@ impl Translator<'_, '_> {
                 self.reachable = false;
             }
         }
+    }
+
+    /// Calls a C function with the arguments on the stack.
+    fn call_direct(&mut self, ty: u32, code: Value) {
+        let (module, builder) = (self.module, &mut self.builder);
+        let declare = || builder.import_signature(direct_signature(&module.types[ty as usize]));
+        let signature = *self.callees.direct.entry(ty).or_insert_with(declare);
+        let args = self.operands(ty);
+        let call = self.builder.ins().call_indirect(signature, code, &args);
+        self.stack.extend_from_slice(self.builder.inst_results(call));
     }
 
     fn call_indirect(&mut self, ty: u32, table: u32, ret: Return) {
@@ -129,11 +147,15 @@ impl Translator<'_, '_> {
 
     /// Pops the arguments for a function of this type, and puts the vmctx before them.
     fn arguments(&mut self, ty: u32, vmctx: Value) -> Vec<Value> {
-        let count = self.module.types[ty as usize].params.len();
-        let mut args = Vec::with_capacity(count + 1);
-        args.push(vmctx);
-        args.extend(self.stack.drain(self.stack.len() - count..));
+        let mut args = self.operands(ty);
+        args.insert(0, vmctx);
         args
+    }
+
+    /// Pops the arguments for a function of this type.
+    fn operands(&mut self, ty: u32) -> Vec<Value> {
+        let count = self.module.types[ty as usize].params.len();
+        self.stack.split_off(self.stack.len() - count)
     }
 
     /// Declares a function of this module.

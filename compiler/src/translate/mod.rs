@@ -36,6 +36,7 @@ mod trap;
 mod variable;
 mod vector;
 
+use signature::direct_signature;
 pub(crate) use signature::{clif_type, wasm_signature};
 pub(crate) use trap::from_clif as trap_from_clif;
 

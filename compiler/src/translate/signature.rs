@@ -23,3 +23,11 @@ pub(crate) fn wasm_signature(ty: &FuncType) -> Signature {
     signature.returns.extend(ty.results.iter().map(|&t| AbiParam::new(clif_type(t))));
     signature
 }
+
+/// The signature of an imported function that is called as a C function.
+pub(crate) fn direct_signature(ty: &FuncType) -> Signature {
+    let mut signature = Signature::new(CallConv::SystemV);
+    signature.params.extend(ty.params.iter().map(|&t| AbiParam::new(clif_type(t))));
+    signature.returns.extend(ty.results.iter().map(|&t| AbiParam::new(clif_type(t))));
+    signature
+}

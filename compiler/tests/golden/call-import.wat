@@ -10,10 +10,9 @@
 ;;   cmpq %rsp, %r10
 ;;   jnbe #trap=stk_ovf
 ;; block0:
-;;   movq 0x50(%rdi), %r8
-;;   movq 0x58(%rdi), %rdi
-;;   movl $0x7, %esi
-;;   call    *%r8
+;;   movq 0x70(%rdi), %rsi
+;;   movl $0x7, %edi
+;;   call    *%rsi
 ;;   jmp     label1
 ;; block1:
 ;;   movq %rbp, %rsp

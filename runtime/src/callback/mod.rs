@@ -4,13 +4,13 @@ mod holds;
 
 pub(crate) use self::holds::Holds;
 use crate::code::CallbackPages;
-use crate::code::callbacks::Slot;
 use crate::code::registry::{Place, Reader};
+use crate::code::stamped::Slot;
 use crate::error::{Error, ErrorKind};
 use crate::instance::InstanceData;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use wasmbridge_artifact::vmctx::{CallbackRecord, VmFuncRef, VmHead};
+use wasmbridge_artifact::vmctx::{CallbackRecord, CrossingFrame, VmFuncRef, VmHead};
 use wasmbridge_trampolines::{Scalar, ShapeKind, Signature};
 
 /// A C function pointer of an unknown type: cast it to what the prototype says.
@@ -67,15 +67,13 @@ unsafe impl Sync for DeadHead {}
 static DEAD: DeadHead = DeadHead(VmHead {
     host: std::ptr::null_mut(),
     stack_limit: usize::MAX,
-    entry_ceiling: 0,
     crossings: std::ptr::null_mut(),
     memory0_base: std::ptr::null_mut(),
     memory0: std::ptr::null(),
     builtins: crate::builtins::TABLE.as_ptr(),
     capture: std::ptr::null_mut(),
-    pending: 0,
-    reserved: 0,
     stack_pointer: 0,
+    refusing: CrossingFrame { frame: 0, stack_pointer: 0, record: std::ptr::null() },
 });
 
 /// Stamps a callback: a function of `instance` as a C function. Nobody holds it yet. `scoped` says that the end of each call must be seen.

@@ -12,7 +12,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use wasmbridge_artifact::frames::{AddressMap, FrameLayout, FunctionTable, NameTable, TrapTable};
-use wasmbridge_artifact::vmctx::CallbackRecord;
+use wasmbridge_artifact::vmctx::{CallbackRecord, DirectRecord};
 use wasmbridge_artifact::{FunctionKind, TrapCode};
 
 /// The code of a module, and its tables.
@@ -35,15 +35,26 @@ pub(crate) struct ThunkCode {
     pub(crate) traps: Vec<(u32, TrapCode)>,
 }
 
-/// A page group of callbacks of one shape.
+/// A page group of copies of one shape.
 #[derive(Debug)]
-pub(crate) struct CallbackCode {
+pub(crate) struct StampedCode<R> {
     pub(crate) text: usize,
-    /// bytes from one callback's code to the next
+    /// bytes from one copy to the next
     pub(crate) stride: usize,
-    /// the first callback's record; the others follow without gaps
-    pub(crate) records: *const CallbackRecord,
+    /// the first copy's record; the others follow without gaps
+    pub(crate) records: *const R,
     pub(crate) frame: FrameLayout,
+    /// sorted by offset from a copy's start
+    pub(crate) traps: Vec<(u32, TrapCode)>,
+}
+
+impl<R> StampedCode<R> {
+    /// The start of the copy that a pc is in, and its record.
+    fn copy_at(&self, pc: usize) -> (usize, *const R) {
+        let index = (pc - self.text) / self.stride;
+        // SAFETY: the records are as many as the copies of the code, and `pc` is in one of these.
+        (self.text + index * self.stride, unsafe { self.records.add(index) })
+    }
 }
 
 /// What a range of addresses holds.
@@ -54,7 +65,9 @@ pub(crate) enum Range {
     /// code of a thunk
     Thunk(*const ThunkCode),
     /// code of callbacks
-    Callbacks(*const CallbackCode),
+    Callbacks(*const StampedCode<CallbackRecord>),
+    /// code that call instructions call for imported functions
+    Direct(*const StampedCode<DirectRecord>),
     /// the reservation of a linear memory: guest address 0 is at the given address
     Memory(usize),
     /// the guard page below an instance's crossings
@@ -163,14 +176,14 @@ impl Reader {
             Range::Callbacks(code) => {
                 // SAFETY: as above.
                 let code = unsafe { &*code };
-                let index = (pc - code.text) / code.stride;
-                // SAFETY: the records are as many as the copies of the code, and `pc` is in one of these.
-                let record = unsafe { code.records.add(index) };
-                Some(Located {
-                    place: Place::Callback { record },
-                    frame: code.frame,
-                    start: code.text + index * code.stride,
-                })
+                let (start, record) = code.copy_at(pc);
+                Some(Located { place: Place::Callback { record }, frame: code.frame, start })
+            }
+            Range::Direct(code) => {
+                // SAFETY: as above.
+                let code = unsafe { &*code };
+                let (start, record) = code.copy_at(pc);
+                Some(Located { place: Place::Direct { code, record }, frame: code.frame, start })
             }
             Range::Memory(_) | Range::Guard => None,
         }
@@ -213,6 +226,13 @@ pub(crate) enum Place<'a> {
         /// its code
         code: &'a ThunkCode,
     },
+    /// what call instructions call for an imported function
+    Direct {
+        /// its code
+        code: &'a StampedCode<DirectRecord>,
+        /// its record
+        record: *const DirectRecord,
+    },
     /// a callback
     Callback {
         /// its record
@@ -225,14 +245,17 @@ impl Located<'_> {
     pub(crate) fn trap(&self, pc: usize) -> Option<TrapCode> {
         match self.place {
             Place::Wasm { code, offset, .. } => code.traps.find(offset),
-            Place::Thunk { code } => {
-                let offset = (pc - code.text) as u32;
-                let found = code.traps.binary_search_by_key(&offset, |t| t.0).ok()?;
-                Some(code.traps[found].1)
-            }
+            Place::Thunk { code } => find_trap(&code.traps, pc - code.text),
+            Place::Direct { code, .. } => find_trap(&code.traps, pc - self.start),
             Place::Entry | Place::Callback { .. } => None,
         }
     }
+}
+
+/// The trap of the instruction at an offset, among those of a piece of code.
+fn find_trap(traps: &[(u32, TrapCode)], offset: usize) -> Option<TrapCode> {
+    let found = traps.binary_search_by_key(&offset, |t| t.0 as usize).ok()?;
+    Some(traps[found].1)
 }
 
 #[cfg(test)]

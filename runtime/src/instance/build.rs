@@ -6,12 +6,14 @@
 //! ```
 
 use super::functions::{self, Functions};
-use super::{InstanceData, Thunk};
+use super::{DirectSlot, InstanceData, Thunk};
 use crate::builtins;
+use crate::code::DirectPages;
 use crate::code::registry::{Range, register};
 use crate::crossing::calls::Calls;
 use crate::crossing::records::Shadows;
 use crate::crossing::scope::Scopes;
+use crate::engine::DirectCode;
 use crate::error::{Error, ErrorKind};
 use crate::group::Group;
 use crate::linker::{Resolved, ThunkInfo};
@@ -25,7 +27,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
 use wasmbridge_artifact::module::{ExternIndex, SegmentMode};
 use wasmbridge_artifact::vmctx::{
-    CrossingFrame, FunctionImport, GLOBAL_SIZE, HOST_PAGE, MemoryDef, Place, ThunkRecord, VmFuncRef, VmHead,
+    CrossingFrame, DirectRecord, FunctionImport, GLOBAL_SIZE, HOST_PAGE, MemoryDef, Place, ThunkRecord, VmFuncRef,
+    VmHead, is_direct,
 };
 use wasmbridge_artifact::{FuncType, TrapCode};
 
@@ -41,6 +44,15 @@ unsafe impl Sync for NoMemory {}
 static NO_MEMORY: NoMemory = NoMemory(MemoryDef { base: NO_MEMORY_BASE as *mut u8, len_bytes: 0 });
 /// An address that no pointer of the process has: not canonical on x86-64, with its low 32 bits zero as those of every memory.
 const NO_MEMORY_BASE: usize = 0x7fff_ffff << 32;
+
+/// An import for which call instructions call a copy of code.
+struct Stamp {
+    /// its index
+    import: usize,
+    pages: Arc<Mutex<DirectPages>>,
+    /// which of the thunks is its, if it is a C function
+    thunk: Option<usize>,
+}
 
 /// Makes an instance: everything but its segments and its start function. It is a member of its group then.
 pub(crate) fn allocate(
@@ -77,9 +89,10 @@ pub(crate) fn allocate(
     let (mut memories, mut tables, mut globals) = (Vec::new(), Vec::new(), Vec::new());
     let mut thunks: Vec<Box<Thunk>> = Vec::new();
     let mut functions: Vec<FunctionImport> = Vec::new();
+    let mut stamps: Vec<Stamp> = Vec::new();
     for import in imports {
         match import {
-            Resolved::Native { signature, function, host, code } => {
+            Resolved::Native { signature, function, host, code, direct } => {
                 let info = Box::new(ThunkInfo { signature, host });
                 let record = ThunkRecord {
                     vmctx: vmctx.cast(),
@@ -89,13 +102,25 @@ pub(crate) fn allocate(
                 };
                 let thunk = Box::new(Thunk { record, info, code });
                 let vmctx = (&raw const thunk.record).cast_mut().cast();
-                functions.push(FunctionImport { code: thunk.code.entry(), vmctx });
+                let entry = match direct {
+                    Some(DirectCode::Itself) => function,
+                    _ => std::ptr::null(),
+                };
+                let pages = direct.and_then(DirectCode::pages);
+                stamps.extend(pages.map(|pages| Stamp { import: functions.len(), pages, thunk: Some(thunks.len()) }));
+                functions.push(FunctionImport { code: thunk.code.entry(), vmctx, direct: entry });
                 thunks.push(thunk);
             }
             Resolved::Function(function) => {
                 // SAFETY: a function reference of an instance of this group.
                 let function = unsafe { *function };
-                functions.push(FunctionImport { code: function.code, vmctx: function.vmctx });
+                let ty = metadata.function_type(functions.len() as u32);
+                if is_direct(ty) {
+                    let pages = module.engine().adaptor(ty)?;
+                    stamps.push(Stamp { import: functions.len(), pages, thunk: None });
+                }
+                let (code, vmctx, direct) = (function.code, function.vmctx, std::ptr::null());
+                functions.push(FunctionImport { code, vmctx, direct });
             }
             Resolved::Table(table) => tables.push(table),
             Resolved::Memory(memory) => memories.push(memory),
@@ -184,20 +209,41 @@ pub(crate) fn allocate(
     for thunk in &mut thunks {
         thunk.record.memory_base = memory0_base;
     }
+    let mut direct = Vec::with_capacity(stamps.len());
+    for Stamp { import, pages, thunk } in stamps {
+        let FunctionImport { code, vmctx: callee_vmctx, .. } = functions[import];
+        let thunk = thunk.map(|thunk| &thunks[thunk].record);
+        let slot = DirectSlot::new(
+            pages,
+            DirectRecord {
+                vmctx: vmctx.cast(),
+                function: thunk.map_or(std::ptr::null(), |record| record.function),
+                memory_base_above: memory0_base.wrapping_add(1),
+                info: thunk.map_or(std::ptr::null_mut(), |record| record.info),
+                code,
+                callee_vmctx,
+            },
+        )?;
+        // SAFETY: see above.
+        unsafe { (*at(layout.imported_function(import as u32)).cast::<FunctionImport>()).direct = slot.entry() };
+        direct.push(slot);
+    }
     let capture = Box::new(UnsafeCell::new(Capture::new()));
-    let crossings_end: *mut CrossingFrame = vmctx.cast();
+    // SAFETY: the crossings lie just below the vmctx, and have room for the outermost one.
+    let outermost = unsafe { vmctx.cast::<CrossingFrame>().sub(1) };
+    let outside = CrossingFrame { frame: stack.high, stack_pointer: 0, record: std::ptr::null() };
+    // SAFETY: see above.
+    unsafe { outermost.write(outside) };
     let head = VmHead {
         host: std::ptr::null_mut(),
         stack_limit: stack.low,
-        entry_ceiling: stack.high,
-        crossings: crossings_end,
+        crossings: outermost,
         memory0_base,
         memory0: memory0.map_or(&raw const NO_MEMORY.0, |m| m.def().cast_const()),
         builtins: builtins::TABLE.as_ptr(),
         capture: capture.get().cast(),
-        pending: 0,
-        reserved: 0,
         stack_pointer: 0,
+        refusing: CrossingFrame { frame: 0, ..outside },
     };
     let vmctx: *mut VmHead = vmctx.cast();
     // SAFETY: see above.
@@ -209,8 +255,8 @@ pub(crate) fn allocate(
         module: module.clone(),
         group: Mutex::new(group.clone()),
         vmctx,
-        crossings_end,
-        idle_stack_pointer: Cell::new(0),
+        outermost,
+        blocked_at: Cell::new(std::ptr::null_mut()),
         _capture: capture,
         refusal: RefCell::new(None),
         depth: Cell::new(0),
@@ -228,6 +274,7 @@ pub(crate) fn allocate(
         _own_memories: own_memories,
         _own_tables: own_tables,
         _thunks: thunks,
+        _direct: direct,
         _crossings_guard: crossings_guard,
         _space: space,
     });
@@ -284,7 +331,7 @@ impl InstanceData {
             self.data_drop(index as u32);
         }
         // SAFETY: the vmctx is live, and nothing of the instance has run yet.
-        self.idle_stack_pointer.set(unsafe { (*self.vmctx).stack_pointer });
+        unsafe { (*self.outermost).stack_pointer = (*self.vmctx).stack_pointer };
         if let Some(start) = metadata.start {
             self.start(start)?;
         }

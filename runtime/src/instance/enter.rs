@@ -56,7 +56,7 @@ impl InstanceData {
         group.lock().members.iter().for_each(|member| member.drop_stale(here));
         if self.depth.get() == 0 && !self.has_crossings() {
             // SAFETY: the vmctx is live, and no code of the instance runs.
-            self.idle_stack_pointer.set(unsafe { (*self.vmctx).stack_pointer });
+            unsafe { (*self.outermost).stack_pointer = (*self.vmctx).stack_pointer };
         }
         let running = Running::start(self, here);
         // SAFETY: the caller's promise; entry trampolines have the type `Entry`, and after a trap they return.
@@ -80,10 +80,10 @@ impl InstanceData {
     fn drop_stale(&self, here: usize) {
         let high = self.stack.get().high;
         while let Some(frame) = self.crossings().next() {
-            if frame.frame_pointer > here && backtrace::waits(frame.frame_pointer, high) {
+            if frame.frame > here && backtrace::waits(&frame, high) {
                 break;
             }
-            self.drop_below(frame.frame_pointer);
+            self.drop_below(frame.frame);
         }
     }
 

@@ -15,7 +15,7 @@
 use super::scoped::HeldByCall;
 use super::{InstanceData, Thunk};
 use crate::callback::{self, CallbackOptions, NativeFn};
-use crate::code::callbacks::Slot;
+use crate::code::stamped::Slot;
 use crate::crossing::{Refused, value_name};
 use crate::error::{Error, ErrorKind};
 use crate::linker::ThunkInfo;

@@ -29,8 +29,10 @@ mod windows;
 pub use handle::{Instance, MemoryView};
 
 use self::functions::Functions;
+use crate::code::DirectPages;
 use crate::code::arena::ThunkPages;
 use crate::code::registry::Registration;
+use crate::code::stamped::Slot;
 use crate::crossing::Refused;
 use crate::crossing::calls::Calls;
 use crate::crossing::records::{Copies, Shadows};
@@ -48,7 +50,7 @@ use crate::window::WindowSpace;
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::sync::{Arc, Mutex};
 use wasmbridge_artifact::module::ExternIndex;
-use wasmbridge_artifact::vmctx::{CrossingFrame, ThunkRecord, VmFuncRef, VmHead};
+use wasmbridge_artifact::vmctx::{CrossingFrame, DirectRecord, ThunkRecord, VmFuncRef, VmHead};
 
 /// What an instance is made of.
 #[derive(Debug)]
@@ -56,10 +58,10 @@ pub(crate) struct InstanceData {
     module: Module,
     group: Mutex<Arc<Group>>,
     vmctx: *mut VmHead,
-    /// one past the outermost crossing frame: what [`VmHead::crossings`] is when there is none
-    crossings_end: *mut CrossingFrame,
-    /// the guest's stack pointer when nothing of it runs
-    idle_stack_pointer: Cell<u64>,
+    /// the outermost crossing frame, which is nobody's: what [`VmHead::crossings`] is when no thunk waits
+    outermost: *mut CrossingFrame,
+    /// What [`VmHead::crossings`] is to be again when the trap that has not yet surfaced has been taken; null if there is none.
+    blocked_at: Cell<*mut CrossingFrame>,
     _capture: Box<UnsafeCell<Capture>>,
     /// what a thunk found wrong, just before it traps
     refusal: RefCell<Option<String>>,
@@ -87,6 +89,7 @@ pub(crate) struct InstanceData {
     _own_tables: Vec<Box<Table>>,
     #[expect(clippy::vec_box, reason = "see above")]
     _thunks: Vec<Box<Thunk>>,
+    _direct: Vec<DirectSlot>,
     _crossings_guard: Registration,
     /// the vmctx, and memory 0 if the module defines it
     _space: Arc<Mapping>,
@@ -98,6 +101,37 @@ pub(crate) struct Thunk {
     record: ThunkRecord,
     info: Box<ThunkInfo>,
     code: Arc<ThunkPages>,
+}
+
+/// A copy of the code that call instructions call for an import.
+#[derive(Debug)]
+pub(crate) struct DirectSlot {
+    slot: Slot<DirectRecord>,
+    pages: Arc<Mutex<DirectPages>>,
+}
+
+impl DirectSlot {
+    /// Stamps a copy.
+    pub(crate) fn new(pages: Arc<Mutex<DirectPages>>, record: DirectRecord) -> Result<DirectSlot, Error> {
+        let slot = pages.lock().unwrap_or_else(|e| e.into_inner()).take()?;
+        // SAFETY: the slot has just been taken: nobody else has its record.
+        unsafe { slot.record.write(record) };
+        Ok(DirectSlot { slot, pages })
+    }
+
+    /// The code.
+    pub(crate) fn entry(&self) -> *const u8 {
+        self.slot.entry
+    }
+}
+
+impl Drop for DirectSlot {
+    fn drop(&mut self) {
+        // A backtrace may come upon a return address that has been left on a stack.
+        // SAFETY: the slot's record is this value's, and the instance whose code calls it is going.
+        unsafe { (*self.slot.record).info = std::ptr::null_mut() };
+        self.pages.lock().unwrap_or_else(|e| e.into_inner()).give_back(self.slot);
+    }
 }
 
 // SAFETY: see "Who may touch what" above.
@@ -245,9 +279,8 @@ impl InstanceData {
 
     /// The innermost crossing frames first: C functions that the app has called and that have not returned.
     pub(crate) fn crossings(&self) -> impl Iterator<Item = CrossingFrame> {
-        // SAFETY: the vmctx is live; its crossings lie between `crossings` and the end of the array.
-        let mut next = unsafe { (*self.head()).crossings };
-        let end = self.crossings_end;
+        let mut next = self.innermost();
+        let end = self.outermost;
         std::iter::from_fn(move || {
             // SAFETY: below the end, so a frame that a thunk has filled.
             (next < end).then(|| unsafe {
@@ -260,8 +293,33 @@ impl InstanceData {
 
     /// The innermost crossing frame. It may only be compared.
     pub(crate) fn crossings_now(&self) -> *const CrossingFrame {
+        self.innermost()
+    }
+
+    /// The innermost crossing frame, whether anybody may enter or not.
+    fn innermost(&self) -> *mut CrossingFrame {
         // SAFETY: the vmctx is live.
-        unsafe { (*self.head()).crossings }
+        let crossings = unsafe { (*self.head()).crossings };
+        if crossings == self.refusing() { self.blocked_at.get() } else { crossings }
+    }
+
+    /// Makes a crossing frame of the array the innermost one.
+    fn set_innermost(&self, crossing: *mut CrossingFrame) {
+        // SAFETY: the vmctx is live.
+        let crossings = unsafe { &raw mut (*self.head()).crossings };
+        // SAFETY: see above.
+        unsafe {
+            if *crossings == self.refusing() {
+                self.blocked_at.set(crossing);
+            } else {
+                *crossings = crossing;
+            }
+        }
+    }
+
+    fn refusing(&self) -> *mut CrossingFrame {
+        // SAFETY: the vmctx is live.
+        unsafe { &raw mut (*self.head()).refusing }
     }
 
     /// Where the next crossing frame will be: that of a C function which is about to be called, or has just returned. It may only be compared.
@@ -277,7 +335,7 @@ impl InstanceData {
     /// without either is not seen: that the host does not delete the instance there is its side of the contract.) On the owner's thread.
     pub(crate) fn is_running(&self) -> bool {
         // What a `longjmp` or an exception has skipped is not on the stack. Where the unwinder cannot tell, it may be.
-        self.depth.get() > 0 || self.crossings().any(|frame| native::is_on_stack(frame.frame_pointer) != Some(false))
+        self.depth.get() > 0 || self.crossings().any(|frame| native::is_on_stack(frame.frame_pointer()) != Some(false))
     }
 
     /// The same, as far as another thread can tell while the owner runs none of this: it looks at the owner's stack, if that is still there.
@@ -288,8 +346,8 @@ impl InstanceData {
     /// Whether a C function that the app has called seems to be running, on whatever stack.
     pub(crate) fn seems_crossed(&self) -> bool {
         let waits = |frame: CrossingFrame| {
-            let stack = bounds_around(frame.frame_pointer);
-            stack.is_some_and(|stack| backtrace::waits(frame.frame_pointer, stack.high))
+            let stack = bounds_around(frame.frame);
+            stack.is_some_and(|stack| backtrace::waits(&frame, stack.high))
         };
         self.crossings().any(waits)
     }
@@ -300,7 +358,7 @@ impl InstanceData {
         // SAFETY: the vmctx is live, and no code of the instance runs.
         unsafe {
             (*self.head()).stack_limit = stack.low;
-            (*self.head()).entry_ceiling = stack.high;
+            (*self.outermost).frame = stack.high;
         }
     }
 }

@@ -5,12 +5,13 @@
 //! returns it. If C was called by nobody of ours, the host takes it ([`Instance::take_error`](super::Instance::take_error)).
 
 use super::InstanceData;
-use crate::error::{Frame, Trap};
+use crate::error::Trap;
 use crate::group::State;
 use crate::os::thread_id;
 use crate::trap::{Capture, backtrace};
 use crate::window::Fault;
 use wasmbridge_artifact::TrapCode;
+use wasmbridge_artifact::vmctx::CrossingFrame;
 
 impl InstanceData {
     /// The landing's work: wasm code of the group, entered through this instance, has trapped.
@@ -86,44 +87,44 @@ impl InstanceData {
     /// crossing that is left has it. Who may not enter still may not.
     pub(crate) fn drop_below(&self, native_addr: usize) {
         self.close_scope(native_addr);
-        let mut left = None;
-        let mut dropped = 0;
-        for frame in self.crossings() {
-            if frame.frame_pointer > native_addr {
-                left = Some(frame);
-                break;
-            }
-            dropped += 1;
-        }
-        // SAFETY: the vmctx is live; none of the instance's code is running, but for code further up the stack that waits for C.
-        unsafe {
-            let head = self.head();
-            (*head).crossings = (*head).crossings.add(dropped);
-            if (*head).pending == 0 {
-                (*head).entry_ceiling = left.map_or(self.stack.get().high, |frame| frame.frame_pointer);
-            }
-            (*head).stack_pointer = left.map_or(self.idle_stack_pointer.get(), |frame| frame.stack_pointer);
-        }
+        let dropped = self.crossings().take_while(|crossing| crossing.frame <= native_addr).count();
+        // SAFETY: as many are in the array below the outermost one, which is nobody's.
+        let left = unsafe { self.innermost().add(dropped) };
+        self.set_innermost(left);
+        // SAFETY: the vmctx is live; none of the instance's code is running, but for code further up the stack that waits for C. The crossing is
+        // in the array.
+        unsafe { (*self.head()).stack_pointer = (*left).stack_pointer };
         self.end_calls();
+    }
+
+    /// A C function has returned to a thunk whose crossing, with this `frame`, is not the innermost one. Whether the thunk may go on;
+    /// then its crossing is over.
+    pub(crate) fn returned(&self, frame: usize) -> bool {
+        if self.group().lock().pending.is_some() {
+            return false;
+        }
+        // A `longjmp` has skipped the others.
+        self.drop_below(frame - 1);
+        let own = self.innermost();
+        // SAFETY: the innermost crossing is in the array.
+        debug_assert_eq!(unsafe { (*own).frame }, frame, "a thunk's crossing stays until it returns");
+        // SAFETY: the thunk's own is not the outermost one.
+        self.set_innermost(unsafe { own.add(1) });
+        true
     }
 
     /// Nobody enters, and thunks that C returns to trap.
     fn block(&self) {
+        self.blocked_at.set(self.innermost());
         // SAFETY: as in `drop_below`.
-        unsafe {
-            (*self.head()).entry_ceiling = 0;
-            (*self.head()).pending = 1;
-        }
+        unsafe { (*self.head()).crossings = self.refusing() };
     }
 
     /// The trap has been taken.
     fn unblock(&self) {
         // SAFETY: as in `drop_below`.
-        unsafe {
-            let innermost = self.crossings().next();
-            (*self.head()).entry_ceiling = innermost.map_or(self.stack.get().high, |frame| frame.frame_pointer);
-            (*self.head()).pending = 0;
-        }
+        unsafe { (*self.head()).crossings = self.innermost() };
+        self.blocked_at.set(std::ptr::null_mut());
     }
 }
 
@@ -139,20 +140,10 @@ impl State {
         Some(*trap)
     }
 
-    /// C functions that members have called and that have not returned, innermost first: the native frame pointer from which wasm
-    /// frames go on, and the function's name.
-    pub(crate) fn waiting(&self) -> Vec<(usize, Frame)> {
-        let mut frames: Vec<(usize, Frame)> = self
-            .members
-            .iter()
-            .flat_map(|member| member.crossings())
-            .map(|frame| {
-                // SAFETY: a crossing's record is that of an import of a live instance.
-                let info = unsafe { &*(*frame.record).info.cast::<crate::linker::ThunkInfo>() };
-                (frame.frame_pointer, Frame::Native { name: info.name().to_owned() })
-            })
-            .collect();
-        frames.sort_by_key(|f| f.0);
-        frames
+    /// C functions that members have called and that have not returned, innermost first.
+    pub(crate) fn waiting(&self) -> Vec<CrossingFrame> {
+        let mut crossings: Vec<CrossingFrame> = self.members.iter().flat_map(|member| member.crossings()).collect();
+        crossings.sort_by_key(|crossing| crossing.frame);
+        crossings
     }
 }

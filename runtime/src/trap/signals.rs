@@ -123,7 +123,9 @@ unsafe fn try_trap(signal: libc::c_int, info: &libc::siginfo_t, context: &mut li
         }
     };
     // SAFETY: `pc` was located, and code that can trap has its frame pointer set up (see artifact/src/frames.rs).
-    let found = unsafe { unwind::to_trampoline(&reader, pc, get(libc::REG_RBP) as usize, saved, visit) };
+    let found = unsafe {
+        unwind::to_trampoline(&reader, pc, get(libc::REG_RSP) as usize, get(libc::REG_RBP) as usize, saved, visit)
+    };
     let Some(found) = found else { return false };
 
     let (record, vmctx) = match found.end {

@@ -1,6 +1,7 @@
 //! Walking from a fault to the trampoline through which C entered, on x86-64.
 //!
-//! All frames on the way are of code that wasmbridge made: wasm functions and thunks. Each has a frame pointer, and the tables say
+//! All frames on the way are of code that wasmbridge made: wasm functions and thunks. Each has a frame pointer (but for what call instructions
+//! call for an import, which can only be the innermost and has its return address at the stack pointer), and the tables say
 //! which callee-saved registers it keeps where. What the walk restores is therefore what the trampoline's C caller expects
 //! after the call (System V psABI, 3.2.1): `rbx`, `rbp`, `r12` to `r15` and the stack pointer.
 
@@ -34,11 +35,12 @@ pub(crate) enum End {
 /// Called by the signal handler: nothing here allocates or locks.
 ///
 /// # Safety
-/// `pc` is the pc of a stopped function that [`Reader::locate`] knows, `fp` its frame pointer, and the stack from there to the
-/// trampoline is intact.
+/// `pc` is the pc of a stopped function that [`Reader::locate`] knows, `sp` the stack pointer there and `fp` the frame pointer, and the stack
+/// from there to the trampoline is intact.
 pub(crate) unsafe fn to_trampoline(
     reader: &Reader,
     pc: usize,
+    sp: usize,
     fp: usize,
     mut saved: Saved,
     mut visit: impl FnMut(usize),
@@ -54,6 +56,12 @@ pub(crate) unsafe fn to_trampoline(
         }
         match located.place {
             Place::Wasm { .. } | Place::Thunk { .. } => visit(pc - is_return),
+            Place::Direct { .. } => {
+                // SAFETY: wherever this code can trap, the stack pointer is at its return address and the frame pointer is its caller's.
+                pc = unsafe { *(sp as *const usize) };
+                is_return = 1;
+                continue;
+            }
             Place::Entry => return Some(Found { frame_pointer: fp, saved, end: End::Entry }),
             Place::Callback { record } => {
                 return Some(Found { frame_pointer: fp, saved, end: End::Callback(record) });

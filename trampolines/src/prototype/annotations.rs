@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! annotations = "[" annotation { "," annotation } "]"
-//! annotation  = "user" | "nonnull" | "nullable" | "shadow" | ( "handle" | "str" ) [ ":" length ]
+//! annotation  = "user" | "nonnull" | "nullable" | "shadow" | "leaf" | ( "handle" | "str" ) [ ":" length ]
 //!             | ( "in" | "out" | "inout" ) [ "handle" | "str" | "user" | "shadow" ] [ ":" length ] | "valid" ":" sum
 //!             | "scope" ":" ( "call" | "once" | "forever" | "until" NAME )
 //! length      = "NULL" | sum
@@ -22,7 +22,8 @@ const MAX_OPERATORS: u32 = 64;
 
 /// Words that begin an annotation. A bracket that begins with another word is an array's.
 fn is_annotation(word: &str) -> bool {
-    let words = ["user", "nonnull", "nullable", "handle", "str", "in", "out", "inout", "valid", "shadow", "scope"];
+    let words =
+        ["user", "nonnull", "nullable", "handle", "str", "in", "out", "inout", "valid", "shadow", "scope", "leaf"];
     words.contains(&word)
 }
 
@@ -48,7 +49,7 @@ impl Parser<'_> {
     fn annotation(&mut self) -> Result<AnnotationKind, PrototypeError> {
         let Token::Word(word) = self.token() else { return Err(self.expected("an annotation")) };
         if !is_annotation(word) {
-            let words = "an annotation: `user`, `handle`, `str`, `in`, `out`, `inout`, `valid`, `shadow`, `nonnull`, `nullable` or `scope`";
+            let words = "an annotation: `user`, `handle`, `str`, `in`, `out`, `inout`, `valid`, `shadow`, `nonnull`, `nullable`, `scope` or `leaf`";
             return Err(self.expected(words));
         }
         self.advance();
@@ -56,6 +57,7 @@ impl Parser<'_> {
             "user" => AnnotationKind::User,
             "nonnull" => AnnotationKind::Nonnull,
             "shadow" => AnnotationKind::Shadow,
+            "leaf" => AnnotationKind::Leaf,
             "nullable" => AnnotationKind::Nullable,
             "handle" => AnnotationKind::Handle(self.length()?),
             "str" => AnnotationKind::Str(self.length()?),

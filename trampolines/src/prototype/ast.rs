@@ -49,7 +49,7 @@ pub(crate) struct Function {
     /// where `...` stands
     pub(crate) variadic: Option<usize>,
     pub(crate) result: Type,
-    /// annotations of the result
+    /// annotations of the result, and of the function itself
     pub(crate) annotations: Vec<Annotation>,
 }
 
@@ -79,6 +79,7 @@ pub(crate) enum AnnotationKind {
     Valid(Expr),
     Shadow,
     Scope(Scope),
+    Leaf,
 }
 
 /// What the elements of an array are, where their C type does not say it.
@@ -111,6 +112,7 @@ impl AnnotationKind {
             AnnotationKind::Valid(_) => "valid",
             AnnotationKind::Shadow => "shadow",
             AnnotationKind::Scope(_) => "scope",
+            AnnotationKind::Leaf => "leaf",
         }
     }
 }

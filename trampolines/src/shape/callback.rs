@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   cells = arguments, numbers normalised
-//!   if sp < vmctx.stack_limit or sp >= vmctx.entry_ceiling:   callback_admit, or the default answer
+//!   if sp < vmctx.stack_limit or sp >= vmctx.crossings.frame:  callback_admit, or the default answer
 //!   cells: converted one by one, or all by                       callback_enter, or the default answer
 //!   result = record.code(record.callee_vmctx, cells...)
 //!   result: converted inline, or in cell 0 by                    callback_leave, or the default answer
@@ -26,7 +26,7 @@ use cranelift_codegen::ir::{Block, InstBuilder, StackSlot, Type, Value, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::FunctionBuilder;
 use wasmbridge_artifact::Builtin;
-use wasmbridge_artifact::vmctx::{callback, head};
+use wasmbridge_artifact::vmctx::{callback, crossing, head};
 
 /// Builds the callback of a signature; through slots if the signature needs them, or if `slots` says so.
 pub(super) fn build(builder: FunctionBuilder<'_>, signature: &Signature, slots: bool, config: TargetFrontendConfig) {
@@ -77,7 +77,8 @@ impl Callback<'_> {
         let limit = emit.load_pointer(vmctx, head::STACK_LIMIT);
         let below = emit.ins().icmp(IntCC::UnsignedLessThan, sp, limit);
         emit.leave_if(below, slow);
-        let ceiling = emit.load_pointer(vmctx, head::ENTRY_CEILING);
+        let crossing = emit.load_pointer(vmctx, head::CROSSINGS);
+        let ceiling = emit.load_pointer(crossing, crossing::FRAME);
         let above = emit.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, sp, ceiling);
         emit.branch(above, slow, &[], admitted, &[]);
 

@@ -1,6 +1,6 @@
 //! From a signature to a shape: drives Cranelift and checks what it made.
 
-use super::arch::FastEntry;
+use super::arch::{Assembled, Direct};
 use super::{Listing, RecordReloc, Shape, ShapeError, ShapeKind, arch, callback, host, thunk, unwind};
 use crate::signature::Signature;
 use cranelift_codegen::control::ControlPlane;
@@ -11,6 +11,17 @@ use cranelift_codegen::{CompiledCode, Context, FinalizedMachReloc, FinalizedRelo
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use wasmbridge_artifact::frames::FrameLayout;
 use wasmbridge_artifact::{FuncType, TrapCode};
+
+/// What call instructions are to call for a C function.
+#[derive(Debug, Clone)]
+pub enum DirectShape {
+    /// the function itself: there is nothing to do
+    Itself,
+    /// code of its own
+    Code(Box<Shape>),
+    /// an [adaptor](ShapeCompiler::adaptor) that calls its thunk
+    Thunk,
+}
 
 /// Compiles shapes for this host; keeps its working memory between them.
 pub struct ShapeCompiler {
@@ -60,7 +71,7 @@ impl ShapeCompiler {
     /// # Errors
     /// [`ShapeError::Compile`] if Cranelift refuses it.
     pub fn callback(&mut self, signature: &Signature) -> Result<Shape, ShapeError> {
-        self.compile(ShapeKind::Callback, signature)
+        self.compile_with(ShapeKind::Callback, signature, false)
     }
 
     /// [`callback`](ShapeCompiler::callback), which calls the builtins before and after the wasm function even if no argument needs
@@ -77,7 +88,7 @@ impl ShapeCompiler {
     /// # Errors
     /// [`ShapeError::Compile`] if Cranelift refuses it.
     pub fn thunk(&mut self, signature: &Signature) -> Result<Shape, ShapeError> {
-        self.compile(ShapeKind::Thunk, signature)
+        self.compile_with(ShapeKind::Thunk, signature, false)
     }
 
     /// The code that calls a host function of this wasm type: the C function `void (ThunkRecord *, slots)` of its record, with the arguments
@@ -96,12 +107,37 @@ impl ShapeCompiler {
         shape.map_err(|cause| ShapeError::Compile { signature: ty.to_string(), cause })
     }
 
-    /// The code for either direction.
+    /// What call instructions are to call for a C function of this signature, whose wasm type is
+    /// [direct](wasmbridge_artifact::vmctx::is_direct).
     ///
     /// # Errors
-    /// [`ShapeError::Compile`] if Cranelift refuses it.
-    pub fn compile(&mut self, kind: ShapeKind, signature: &Signature) -> Result<Shape, ShapeError> {
-        self.compile_with(kind, signature, false)
+    /// [`ShapeError::Compile`] if there is no unwind information for it.
+    pub fn direct(&self, signature: &Signature) -> Result<DirectShape, ShapeError> {
+        match arch::direct(signature) {
+            Direct::Itself => Ok(DirectShape::Itself),
+            Direct::Thunk => Ok(DirectShape::Thunk),
+            Direct::Code(code) => {
+                self.assembled(code, &signature.to_string()).map(|shape| DirectShape::Code(Box::new(shape)))
+            }
+        }
+    }
+
+    /// What call instructions are to call for a function in the `Tail` convention of which nothing else is known, with so many integer
+    /// parameters: at most [`DIRECT_INTEGERS`](wasmbridge_artifact::vmctx::DIRECT_INTEGERS).
+    ///
+    /// # Errors
+    /// [`ShapeError::Compile`] if there is no unwind information for it.
+    pub fn adaptor(&self, integers: usize) -> Result<Shape, ShapeError> {
+        self.assembled(arch::adaptor(integers), "wasm function")
+    }
+
+    fn assembled(&self, code: Assembled, signature: &str) -> Result<Shape, ShapeError> {
+        let unwind = unwind::Unwind::of_assembled(&code, &*self.isa)
+            .map_err(|cause| ShapeError::Compile { signature: signature.to_owned(), cause })?;
+        let Assembled { code, record_relocs, traps, assembly, .. } = code;
+        let listing = self.listings.then(|| Listing { clif: String::new(), fast: assembly, assembly: String::new() });
+        let frame = FrameLayout::default();
+        Ok(Shape { kind: ShapeKind::Direct, code, complete: 0, record_relocs, frame, traps, listing, unwind })
     }
 
     fn compile_with(&mut self, kind: ShapeKind, signature: &Signature, slots: bool) -> Result<Shape, ShapeError> {
@@ -111,6 +147,7 @@ impl ShapeCompiler {
         match kind {
             ShapeKind::Callback => callback::build(builder, signature, slots, self.isa.frontend_config()),
             ShapeKind::Thunk => thunk::build(builder, signature, self.isa.frontend_config()),
+            ShapeKind::Direct => unreachable!("these are assembled"),
         }
         let clif = self.listings.then(|| self.context.func.display().to_string());
         let fast = if kind == ShapeKind::Callback && !slots { arch::fast_entry(signature) } else { None };
@@ -118,7 +155,7 @@ impl ShapeCompiler {
     }
 
     /// Compiles what has been built, and puts it behind the fast entry.
-    fn finish(&mut self, kind: ShapeKind, fast: Option<FastEntry>, clif: Option<String>) -> Result<Shape, String> {
+    fn finish(&mut self, kind: ShapeKind, fast: Option<Assembled>, clif: Option<String>) -> Result<Shape, String> {
         let compiled = self.context.compile(&*self.isa, &mut ControlPlane::default());
         let compiled = compiled.map_err(|error| format!("{:?}", error.inner))?;
         let frame = arch::frame_layout(&compiled.buffer.unwind_info)?;

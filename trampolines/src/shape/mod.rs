@@ -2,7 +2,8 @@
 //!
 //! A shape is position-independent bytes. It refers to nothing outside of itself but, in a callback, to its own record: the
 //! runtime replicates the bytes over a page of code and fills in each copy's distance to its record ([`RecordReloc`]). A thunk gets
-//! its record as its first parameter, so that one copy serves all functions of a signature.
+//! its record as its first parameter, so that one copy serves all functions of a signature. Call instructions go to thunks by way of
+//! [direct](ShapeKind::Direct) shapes, which have records like callbacks and do the work of most thunks themselves.
 //!
 //! # What is inline and what is a builtin
 //!
@@ -50,7 +51,7 @@ mod structs;
 mod thunk;
 mod unwind;
 
-pub use compiler::ShapeCompiler;
+pub use compiler::{DirectShape, ShapeCompiler};
 
 use unwind::Unwind;
 use wasmbridge_artifact::TrapCode;
@@ -63,6 +64,9 @@ pub enum ShapeKind {
     Callback,
     /// From wasm into C: a function in the `Tail` convention, `(thunk record, wasm parameters...) -> wasm result`.
     Thunk,
+    /// From a call instruction into C: a function in the C convention, `(wasm parameters...) -> wasm result`. See
+    /// [`FunctionImport::direct`](wasmbridge_artifact::vmctx::FunctionImport::direct).
+    Direct,
 }
 
 /// Code for one signature, without instance or callee.

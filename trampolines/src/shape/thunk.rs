@@ -7,7 +7,7 @@
 //!   push a crossing frame
 //!   result = record.function(arguments...)
 //!   pop the crossing frame
-//!   if vmctx.pending != 0:                                    trap
+//!   if the frame was not the innermost one any more:           thunk_returned, or a trap
 //!   result: converted inline, or stored in slot 0 and         thunk_leave, or a trap
 //! ```
 //!
@@ -18,6 +18,7 @@ use super::emit::{Emit, trap_code, wasm_signature};
 use super::structs::StructResult;
 use super::{ShapeKind, native};
 use crate::signature::{Crossing, Scalar, Signature};
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, Type, Value, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::FunctionBuilder;
@@ -193,36 +194,56 @@ impl<'a> Thunk<'a> {
         let Here { record, vmctx } = self.at;
         let pointer = emit.pointer;
 
+        if self.signature.leaf {
+            let spilled = emit.spill(&[record]);
+            let function = emit.load_pointer(record, thunk::FUNCTION);
+            let result = emit.call_for_all(native::calling(self.signature).0, function, values);
+            let record = emit.reload(&spilled)[0];
+            let vmctx = emit.load_pointer(record, thunk::VMCTX);
+            self.at = Here { record, vmctx };
+            return result;
+        }
         let innermost = emit.load_pointer(vmctx, head::CROSSINGS);
         let frame = emit.ins().iadd_imm_s(innermost, i64::from(-crossing::SIZE));
-        let outer = emit.load_pointer(vmctx, head::ENTRY_CEILING);
         // The first store is the one that meets the guard page if the array is full.
         let may_fault = MemFlagsData::new().with_aligned().with_trap_code(Some(trap_code(TrapCode::StackOverflow)));
-        emit.ins().store(may_fault, outer, frame, crossing::OUTER_CEILING);
+        let frame_pointer = emit.ins().get_frame_pointer(pointer);
+        emit.ins().store(may_fault, frame_pointer, frame, crossing::FRAME);
         let stack_pointer = emit.load(types::I64, vmctx, head::STACK_POINTER);
         emit.store(stack_pointer, frame, crossing::STACK_POINTER);
         emit.store(record, frame, crossing::RECORD);
-        let frame_pointer = emit.ins().get_frame_pointer(pointer);
-        emit.store(frame_pointer, frame, crossing::FRAME_POINTER);
         emit.store(frame, vmctx, head::CROSSINGS);
-        emit.store(frame_pointer, vmctx, head::ENTRY_CEILING);
 
-        let spilled = emit.spill(&[frame]);
+        let spilled = emit.spill(&[record]);
         let function = emit.load_pointer(record, thunk::FUNCTION);
         let result = emit.call_for_all(native::calling(self.signature).0, function, values);
 
-        // Not `vmctx.crossings`: crossings that a `longjmp` skipped may still lie below this one.
-        let frame = emit.reload(&spilled)[0];
-        let record = emit.load_pointer(frame, crossing::RECORD);
+        let record = emit.reload(&spilled)[0];
         let vmctx = emit.load_pointer(record, thunk::VMCTX);
-        let outer = emit.load_pointer(frame, crossing::OUTER_CEILING);
-        emit.store(outer, vmctx, head::ENTRY_CEILING);
-        let stack_pointer = emit.load(types::I64, frame, crossing::STACK_POINTER);
-        emit.store(stack_pointer, vmctx, head::STACK_POINTER);
-        let above = emit.ins().iadd_imm_s(frame, i64::from(crossing::SIZE));
+        let innermost = emit.load_pointer(vmctx, head::CROSSINGS);
+        let found = emit.load_pointer(innermost, crossing::FRAME);
+        let own = emit.ins().get_frame_pointer(pointer);
+        let differs = emit.ins().icmp(IntCC::NotEqual, found, own);
+        let all = [&[record, vmctx], &result[..]].concat();
+        let (slow, undisturbed, joined) = (emit.cold_block(), emit.builder.create_block(), emit.join_block(&all));
+        emit.branch(differs, slow, &[], undisturbed, &[]);
+
+        emit.switch_to(slow);
+        let spilled = emit.spill(&all);
+        let own = emit.ins().get_frame_pointer(pointer);
+        let answer = emit.builtin(Builtin::ThunkReturned, vmctx, &[vmctx, own]).expect("it has a result");
+        emit.ins().trapz(answer, trap_code(TrapCode::CallbackFailed));
+        let reloaded = emit.reload(&spilled);
+        emit.jump(joined, &reloaded);
+
+        emit.switch_to(undisturbed);
+        let above = emit.ins().iadd_imm_s(innermost, i64::from(crossing::SIZE));
         emit.store(above, vmctx, head::CROSSINGS);
-        let pending = emit.load(types::I32, vmctx, head::PENDING);
-        emit.ins().trapnz(pending, trap_code(TrapCode::CallbackFailed));
+        emit.jump(joined, &all);
+
+        let mut joined = emit.switch_to(joined);
+        let result = joined.split_off(2);
+        let (record, vmctx) = (joined[0], joined[1]);
         self.at = Here { record, vmctx };
         result
     }

@@ -5,7 +5,7 @@
 //! copy. Linkers describe the copies of a procedure linkage table in the same way. So it takes no more memory and no more time for a
 //! million callbacks than for one.
 
-use super::arch::{self, FastEntry};
+use super::arch::{self, Assembled};
 use cranelift_codegen::CompiledCode;
 use cranelift_codegen::isa::TargetIsa;
 use gimli::write::{
@@ -24,13 +24,18 @@ pub(super) struct Unwind {
 }
 
 impl Unwind {
-    pub(super) fn of(fast: Option<&FastEntry>, code: &CompiledCode, isa: &dyn TargetIsa) -> Result<Unwind, String> {
+    pub(super) fn of(fast: Option<&Assembled>, code: &CompiledCode, isa: &dyn TargetIsa) -> Result<Unwind, String> {
         let cie = isa.create_systemv_cie().ok_or("there is no unwind information for this processor")?;
         let mut rules = fast.map(|fast| fast.unwind.clone()).unwrap_or_default();
         let complete = fast.map_or(0, |fast| fast.code.len()) as u32;
         let prologue = arch::unwind_rules(&code.buffer.unwind_info)?;
         rules.extend(prologue.into_iter().map(|(offset, rule)| (complete + offset, rule)));
         Ok(Unwind { cie, rules, len: complete + code.code_buffer().len() as u32 })
+    }
+
+    pub(super) fn of_assembled(code: &Assembled, isa: &dyn TargetIsa) -> Result<Unwind, String> {
+        let cie = isa.create_systemv_cie().ok_or("there is no unwind information for this processor")?;
+        Ok(Unwind { cie, rules: code.unwind.clone(), len: code.code.len() as u32 })
     }
 
     /// The section for code that is there once.

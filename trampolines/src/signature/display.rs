@@ -34,12 +34,14 @@ impl Signature {
         let params: Vec<String> = params.collect();
         let params = if params.is_empty() { "void".to_owned() } else { params.join(", ") };
         let function = format!("{declarator}({params})");
+        let mut annotation = self.result.as_ref().map(|result| result.annotation('a')).unwrap_or_default();
+        if self.leaf {
+            annotation.push_str("[leaf]");
+        }
+        let function = if annotation.is_empty() { function } else { format!("{function} {annotation}") };
         match &self.result {
             None => join("void", function),
-            Some(result) => {
-                let annotation = result.annotation('a');
-                result.declare_as(if annotation.is_empty() { function } else { format!("{function} {annotation}") })
-            }
+            Some(result) => result.declare_as(function),
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Signature {
     pub params: Vec<Value>,
     /// the result; `None` for `void`
     pub result: Option<Value>,
+    /// `[leaf]`: the C function calls nothing of the app's, and returns to its caller.
+    pub leaf: bool,
 }
 
 /// A parameter, or the result. Comparing ignores its name.
@@ -195,7 +197,7 @@ impl FromStr for Signature {
 
 impl PartialEq for Signature {
     fn eq(&self, other: &Signature) -> bool {
-        (&self.params, &self.result) == (&other.params, &other.result)
+        (&self.params, &self.result, self.leaf) == (&other.params, &other.result, other.leaf)
     }
 }
 
@@ -203,7 +205,7 @@ impl Eq for Signature {}
 
 impl Hash for Signature {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.params, &self.result).hash(state);
+        (&self.params, &self.result, self.leaf).hash(state);
     }
 }
 

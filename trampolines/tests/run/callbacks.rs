@@ -164,7 +164,8 @@ fn who_may_not_enter_gets_the_default() {
     type F = extern "C" fn(i32, f64) -> i32;
     let mut callback = Callback::new("int f(int, double)");
     let mut check = |limit: usize, ceiling: usize, admitted: bool| {
-        (callback.world.head.stack_limit, callback.world.head.entry_ceiling) = (limit, ceiling);
+        callback.world.head.stack_limit = limit;
+        callback.world.crossings[7].frame = ceiling;
         answer(u64::from(admitted));
         let (result, args, called) = callback.run(5, |f: F| f(6, 7.0));
         let builtins: Vec<Builtin> = called.iter().map(|call| call.0).collect();
@@ -186,11 +187,11 @@ fn who_may_not_enter_gets_the_default() {
 fn defaults_by_type() {
     answer(0);
     let mut callback = Callback::new("double f(void)");
-    callback.world.head.entry_ceiling = 0;
+    callback.world.crossings[7].frame = 0;
     answer(0);
     assert_eq!(callback.run(0, |f: extern "C" fn() -> f64| f()).0, DEFAULT_FLOAT);
     let mut callback = Callback::new("long long f(void)");
-    callback.world.head.entry_ceiling = 0;
+    callback.world.crossings[7].frame = 0;
     answer(0);
     assert_eq!(callback.run(0, |f: extern "C" fn() -> u64| f()).0, DEFAULT_INT);
 }

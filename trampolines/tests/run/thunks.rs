@@ -1,13 +1,8 @@
 //! Thunks, called as wasm functions.
 
-use crate::world::{BASE, LEN, Thunk, add_to_cells, answer, called};
-use std::cell::RefCell;
+use crate::world::{BASE, GOT, LEN, Thunk, add_to_cells, answer, called};
 use wasmbridge_artifact::Builtin;
 use wasmbridge_artifact::vmctx::{CrossingFrame, VmHead};
-
-thread_local! {
-    static GOT: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
-}
 
 fn got() -> Vec<u64> {
     GOT.take()
@@ -175,41 +170,94 @@ fn slots_are_converted_by_the_builtins() {
     assert_eq!(result as u32, 0x2345_6782);
 }
 
-/// Looks around while a thunk waits, and leaves the instance as a `longjmp` over inner crossings would.
+/// Looks around while a thunk waits.
 extern "C" fn look_around(vmctx: *mut VmHead) -> u64 {
     // SAFETY: the test passes its own vmctx, and nobody else looks at it while the C function runs.
     let head = unsafe { &mut *vmctx };
     // SAFETY: the thunk has just put its frame there.
     let frame: CrossingFrame = unsafe { *head.crossings };
-    GOT.set(vec![
-        head.crossings as u64,
-        head.entry_ceiling as u64,
-        frame.outer_ceiling as u64,
-        frame.stack_pointer,
-        frame.record as u64,
-        frame.frame_pointer as u64,
-    ]);
-    head.crossings = head.crossings.wrapping_sub(3);
-    head.entry_ceiling = 0x10;
-    head.stack_pointer = 0x20;
+    GOT.set(vec![head.crossings as u64, frame.frame as u64, frame.stack_pointer, frame.record as u64]);
     7
 }
 
 #[test]
 fn a_crossing_frame_is_there_while_the_function_runs() {
     let mut thunk = Thunk::new("int f(long long)", look_around as *const u8);
-    let outside = thunk.world.crossings.as_mut_ptr_range().end;
-    thunk.world.head.entry_ceiling = 0x7777;
+    let outermost = thunk.world.head.crossings;
     let vmctx = &raw mut *thunk.world.head as u64;
-    assert_eq!(thunk.run(&[vmctx]) as u32, 7);
     let record = &raw const *thunk.record as u64;
-    let [crossings, ceiling, outer, stack_pointer, noted_record, frame_pointer] = got()[..] else {
-        panic!("six notes")
-    };
-    assert_eq!(crossings, outside.wrapping_sub(1) as u64);
-    assert_eq!((outer, stack_pointer, noted_record), (0x7777, 0x1234, record));
-    assert_eq!(ceiling, frame_pointer);
-    assert!(frame_pointer.abs_diff(&raw const record as u64) < 1 << 20, "it is on this stack");
-    let head = &thunk.world.head;
-    assert_eq!((head.crossings, head.entry_ceiling, head.stack_pointer), (outside, 0x7777, 0x1234));
+    for direct in [false, true] {
+        let result = if direct { thunk.run_direct(&[vmctx]) } else { thunk.run_thunk(&[vmctx]) };
+        assert_eq!(result as u32, 7);
+        let [crossings, frame, stack_pointer, noted_record] = got()[..] else { panic!("four notes") };
+        assert_eq!(crossings, outermost.wrapping_sub(1) as u64);
+        assert_eq!(stack_pointer, 0x1234);
+        assert!(frame.abs_diff(&raw const record as u64) < 1 << 20, "it is on this stack");
+        if direct {
+            assert_eq!(frame % 16, 8, "the address of a return address");
+        } else {
+            assert_eq!((frame % 16, noted_record), (0, record), "a frame pointer");
+        }
+        assert_eq!(called(), []);
+        assert_eq!(thunk.world.head.crossings, outermost);
+    }
+}
+
+/// Leaves the instance as it is after a callback has failed, or as a `longjmp` over inner crossings does.
+extern "C" fn disturb(vmctx: *mut VmHead) -> f64 {
+    // SAFETY: as in `look_around`.
+    let head = unsafe { &mut *vmctx };
+    head.crossings = &raw mut head.refusing;
+    0.5
+}
+
+#[test]
+fn a_disturbed_crossing_is_sorted_out_by_the_builtin() {
+    let mut thunk = Thunk::new("double f(long long)", disturb as *const u8);
+    let vmctx = &raw mut *thunk.world.head as u64;
+    let outermost = thunk.world.head.crossings;
+    for direct in [false, true] {
+        answer(1);
+        let result = if direct { thunk.run_direct(&[vmctx]) } else { thunk.run_thunk(&[vmctx]) };
+        assert_eq!(f64::from_bits(result), 0.5, "kept while the builtin ran");
+        let [(Builtin::ThunkReturned, args)] = &called()[..] else { panic!("one call") };
+        assert_eq!(args[0], vmctx);
+        assert!(args[1].abs_diff(&raw const thunk as u64) < 1 << 20, "its frame");
+        // What it did is not undone: that is the builtin's.
+        assert_eq!(thunk.world.head.crossings, &raw mut thunk.world.head.refusing);
+        thunk.world.head.crossings = outermost;
+    }
+}
+
+#[test]
+fn a_leaf_leaves_no_crossing_frame() {
+    for prototype in ["int f(long long) [leaf]", "short f(long long) [leaf]", "int f(long long, void *) [leaf]"] {
+        let mut thunk = Thunk::new(prototype, look_around as *const u8);
+        let outermost = thunk.world.head.crossings;
+        let vmctx = &raw mut *thunk.world.head as u64;
+        assert_eq!(thunk.run(&[vmctx, 0]) as u32, 7);
+        assert_eq!(got()[0], outermost as u64);
+        assert_eq!(thunk.is_itself(), prototype.starts_with("int f(long long) "));
+    }
+}
+
+#[test]
+fn pointers_among_others_are_checked_in_their_places() {
+    let mut thunk = Thunk::new("int f(char *a, signed char b, int *c[nonnull])", note as *const u8);
+    // The upper halves of 32-bit values are garbage on the direct way.
+    let garbage = 0x5555_5555_0000_0000;
+    thunk.run(&[garbage | 16, garbage | 0xff80, garbage | (LEN - 4)]);
+    assert_eq!(got().iter().map(|&v| v as u32).collect::<Vec<_>>(), [16, 0xffff_ff80, (LEN - 4) as u32]);
+    thunk.run(&[garbage | 16, 1, LEN - 4]);
+    let native = got();
+    assert_eq!((native[0], native[2]), (BASE + 16, BASE + LEN - 4));
+    // The second pointer fails after the first one has been converted: the builtin is asked about it, and about it alone.
+    answer(0x5000);
+    thunk.run(&[LEN - 1, 1, LEN - 3]);
+    assert_eq!((got()[0], got().get(2).copied()), (BASE + LEN - 1, None));
+    let asked: Vec<_> = called().into_iter().map(|(builtin, args)| (builtin, args[1..].to_vec())).collect();
+    assert_eq!(asked, [(Builtin::ThunkPointer, vec![2, LEN - 3])]);
+    thunk.run(&[0, 1, 0]);
+    assert_eq!(got()[0], 0, "NULL");
+    assert_eq!(called().len(), 1, "[nonnull]");
 }

@@ -8,9 +8,11 @@ use cranelift_codegen::{Context, settings};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use region::Protection;
 use std::cell::{Cell, RefCell};
-use wasmbridge_artifact::vmctx::{CallbackRecord, CrossingFrame, MemoryDef, ThunkRecord, VmHead};
+use wasmbridge_artifact::vmctx::{
+    CallbackRecord, CrossingFrame, DirectRecord, MemoryDef, ThunkRecord, VmHead, is_direct,
+};
 use wasmbridge_artifact::{Builtin, ValType};
-use wasmbridge_trampolines::{Shape, ShapeCompiler, Signature};
+use wasmbridge_trampolines::{DirectShape, Shape, ShapeCompiler, Signature};
 
 /// Where the fake memory begins. Nothing is there: shapes compute with addresses, they do not look at what they point to.
 pub const BASE: u64 = 0x7a_0000_0000;
@@ -24,6 +26,8 @@ pub const DEFAULT_FLOAT: f64 = 0.125;
 pub type Called = (Builtin, Vec<u64>);
 
 thread_local! {
+    /// what native functions note
+    pub static GOT: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
     static CALLED: RefCell<Vec<Called>> = const { RefCell::new(Vec::new()) };
     /// what builtins answer
     static ANSWER: Cell<u64> = const { Cell::new(1) };
@@ -113,23 +117,22 @@ pub struct World {
 impl World {
     pub fn new() -> World {
         let builtins: Box<[*const u8]> =
-            Box::new(table!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24));
+            Box::new(table!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25));
         assert!(builtins.len() == Builtin::ALL.len(), "the table of builtins has grown: add its numbers here");
         let memory = Box::new(MemoryDef { base: BASE as *mut u8, len_bytes: LEN });
-        let empty = CrossingFrame { outer_ceiling: 0, stack_pointer: 0, record: std::ptr::null(), frame_pointer: 0 };
-        let mut crossings = Box::new([empty; 8]);
+        // The outermost one admits everyone, and the one for refusals nobody.
+        let frame = |frame| CrossingFrame { frame, stack_pointer: 0, record: std::ptr::null() };
+        let mut crossings = Box::new([frame(usize::MAX); 8]);
         let head = Box::new(VmHead {
             host: std::ptr::null_mut(),
             stack_limit: 0,
-            entry_ceiling: usize::MAX,
-            crossings: crossings.as_mut_ptr_range().end,
+            crossings: crossings.last_mut().expect("there are eight"),
             memory0_base: memory.base,
             memory0: &*memory,
             builtins: builtins.as_ptr(),
             capture: std::ptr::null_mut(),
-            pending: 0,
-            reserved: 0,
             stack_pointer: 0x1234,
+            refusing: frame(0),
         });
         called();
         answer(1);
@@ -225,11 +228,19 @@ fn link(shape: &Shape, placed: &mut Placed) {
     }
 }
 
-/// A thunk that calls a native function.
+/// A thunk that calls a native function, and the code that call instructions would call for it.
 pub struct Thunk {
     pub world: World,
     pub record: Box<ThunkRecord>,
     placed: Placed,
+    caller: Placed,
+    direct: Option<Direct>,
+}
+
+struct Direct {
+    /// the code and its record, unless it is the native function itself
+    placed: Option<Placed>,
+    entry: *const u8,
     caller: Placed,
 }
 
@@ -244,20 +255,83 @@ impl Thunk {
             memory_base: BASE as *mut u8,
             info: std::ptr::null_mut(),
         });
-        let caller = Placed::new(&caller(&signature), 0).seal();
-        Thunk { world, record, placed: Placed::new(&shape.code, 0).seal(), caller }
+        let placed = Placed::new(&shape.code, 0).seal();
+        let direct = is_direct(&signature.wasm_type()).then(|| Direct::new(&signature, &record, placed.code()));
+        let caller = Placed::new(&caller(&signature, CallConv::Tail), 0).seal();
+        Thunk { world, record, placed, caller, direct }
     }
 
-    /// Calls it with the arguments' bits. Returns the result's bits.
+    /// Calls it both ways with the arguments' bits: as a thunk and, if there is such a way, directly. The result must be the same and is returned;
+    /// so must be what the native function notes, and what the builtins do.
     pub fn run(&mut self, args: &[u64]) -> u64 {
-        type Caller = extern "C" fn(thunk: *const u8, record: *const ThunkRecord, cells: *mut u64);
-        // SAFETY: that is the type of what `caller` below makes.
-        let caller: Caller = unsafe { std::mem::transmute(self.caller.code()) };
-        let mut cells = args.to_vec();
-        cells.push(0);
-        caller(self.placed.code(), &*self.record, cells.as_mut_ptr());
-        cells[0]
+        let result = self.run_thunk(args);
+        if self.direct.is_none() {
+            return result;
+        }
+        let (noted, called) = (GOT.take(), called());
+        let direct = self.run_direct(args);
+        // What it notes of registers that no argument is in means nothing.
+        let noted = &noted[..noted.len().min(args.len())];
+        GOT.with_borrow(|again| assert_eq!((direct, &again[..noted.len()]), (result, noted)));
+        CALLED.with_borrow(|again| assert_eq!(*again, called));
+        result
     }
+
+    /// Calls the thunk.
+    pub fn run_thunk(&mut self, args: &[u64]) -> u64 {
+        run_caller(&self.caller, self.placed.code(), &*self.record, args)
+    }
+
+    /// Calls it as call instructions do.
+    pub fn run_direct(&mut self, args: &[u64]) -> u64 {
+        let direct = self.direct.as_ref().expect("the signature is direct");
+        run_caller(&direct.caller, direct.entry, std::ptr::null(), args)
+    }
+
+    /// Whether calls go to the native function itself.
+    pub fn is_itself(&self) -> bool {
+        self.direct.as_ref().is_some_and(|direct| direct.placed.is_none())
+    }
+}
+
+impl Direct {
+    fn new(signature: &Signature, record: &ThunkRecord, thunk: *const u8) -> Direct {
+        let compiler = ShapeCompiler::new().unwrap();
+        let integers =
+            signature.wasm_type().params.iter().filter(|ty| matches!(ty, ValType::I32 | ValType::I64)).count();
+        let shape = match compiler.direct(signature).unwrap() {
+            DirectShape::Itself => None,
+            DirectShape::Code(shape) => Some(*shape),
+            DirectShape::Thunk => Some(compiler.adaptor(integers).unwrap()),
+        };
+        let placed = shape.map(|shape| {
+            let mut placed = Placed::new(&shape.code, size_of::<DirectRecord>());
+            let record = DirectRecord {
+                vmctx: record.vmctx,
+                function: record.function,
+                memory_base_above: (BASE + 1) as *mut u8,
+                info: std::ptr::null_mut(),
+                code: thunk,
+                callee_vmctx: std::ptr::from_ref(record).cast_mut().cast(),
+            };
+            // SAFETY: the data behind the code is large enough for a record, aligned to a page, and nobody else has it.
+            unsafe { placed.data::<DirectRecord>().write(record) };
+            link(&shape, &mut placed);
+            placed.seal()
+        });
+        let entry = placed.as_ref().map_or(record.function, Placed::code);
+        Direct { placed, entry, caller: Placed::new(&caller(signature, CallConv::SystemV), 0).seal() }
+    }
+}
+
+fn run_caller(caller: &Placed, code: *const u8, record: *const ThunkRecord, args: &[u64]) -> u64 {
+    type Caller = extern "C" fn(code: *const u8, record: *const ThunkRecord, cells: *mut u64);
+    // SAFETY: that is the type of what `caller` below makes.
+    let caller: Caller = unsafe { std::mem::transmute(caller.code()) };
+    let mut cells = args.to_vec();
+    cells.push(0);
+    caller(code, record, cells.as_mut_ptr());
+    cells[0]
 }
 
 /// A wasm function that notes its vmctx and arguments, and returns what stands in the notes.
@@ -274,14 +348,18 @@ fn callee(signature: &Signature) -> Vec<u8> {
     })
 }
 
-/// A C function `(thunk, record, cells)` that calls the thunk with the arguments in the cells and puts the result into cell 0.
-fn caller(signature: &Signature) -> Vec<u8> {
+/// A C function `(code, record, cells)` that calls the code with the arguments in the cells and puts the result into cell 0. If the code is
+/// called as a C function, the record is not passed, and the upper halves of integers are what they are in the cells.
+fn caller(signature: &Signature, convention: CallConv) -> Vec<u8> {
     let mut c = ir::Signature::new(CallConv::SystemV);
     c.params = vec![AbiParam::new(types::I64); 3];
-    let wasm = wasm_signature(signature);
+    let mut wasm = wasm_signature(signature);
+    wasm.call_conv = convention;
+    let first = if convention == CallConv::Tail { 1 } else { 0 };
+    wasm.params.drain(..1 - first);
     compile(c, |builder, params| {
-        let mut args = vec![params[1]];
-        for (i, param) in wasm.params[1..].iter().enumerate() {
+        let mut args = params[1..1 + first].to_vec();
+        for (i, param) in wasm.params[first..].iter().enumerate() {
             args.push(builder.ins().load(param.value_type, MemFlagsData::trusted(), params[2], 8 * i as i32));
         }
         let wasm = builder.import_signature(wasm);

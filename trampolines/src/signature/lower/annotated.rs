@@ -22,13 +22,17 @@ pub(super) struct Marks<'a> {
 impl<'a> Marks<'a> {
     pub(super) fn collect(
         lowering: &Lowering<'_>,
-        annotations: &'a [Annotation],
+        annotations: impl IntoIterator<Item = &'a Annotation>,
         place: &Place,
     ) -> Result<Marks<'a>, PrototypeError> {
-        let first = annotations.first();
-        let mut marks = Marks { what: None, scope: None, nonnull: false, nullable: false, valid: None, first };
+        let mut marks = Marks { what: None, scope: None, nonnull: false, nullable: false, valid: None, first: None };
         for annotation in annotations {
             let word = annotation.kind.word();
+            marks.first.get_or_insert(annotation);
+            if matches!(annotation.kind, AnnotationKind::Leaf) {
+                let message = "`leaf` is about a function, and stands after its parameters";
+                return Err(lowering.meaning(annotation.at, place, message));
+            }
             let before = match &annotation.kind {
                 AnnotationKind::Nonnull => std::mem::replace(&mut marks.nonnull, true).then_some(word),
                 AnnotationKind::Nullable => std::mem::replace(&mut marks.nullable, true).then_some(word),
@@ -159,6 +163,7 @@ impl<'a> Marks<'a> {
             AnnotationKind::Nonnull
             | AnnotationKind::Nullable
             | AnnotationKind::Valid(_)
+            | AnnotationKind::Leaf
             | AnnotationKind::Scope(_) => {
                 unreachable!("`collect` keeps these apart")
             }

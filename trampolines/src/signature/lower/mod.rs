@@ -5,7 +5,7 @@ mod counts;
 mod records;
 
 use super::{CType, Crossing, Direction, Extent, MAX_CONVERTED, Record, Scope, Signature, Value};
-use crate::prototype::ast::{Declaration, Function, Type};
+use crate::prototype::ast::{Annotation, AnnotationKind, Declaration, Function, Type};
 use crate::prototype::{Problem, PrototypeError};
 use annotated::Marks;
 
@@ -94,6 +94,10 @@ impl Place {
     }
 }
 
+fn is_leaf(annotation: &Annotation) -> bool {
+    matches!(annotation.kind, AnnotationKind::Leaf)
+}
+
 struct Lowering<'a> {
     text: &'a str,
     parts: u32,
@@ -157,7 +161,8 @@ impl Lowering<'_> {
         }
         self.measured(&mut params, &function.params, place)?;
         let result = self.result(function, at, &place.result())?;
-        let signature = Signature { name: None, params, result };
+        let leaf = self.leaf(function, place)?;
+        let signature = Signature { name: None, params, result, leaf };
         self.check_structs(&signature, at, place)?;
         Ok(signature)
     }
@@ -183,8 +188,17 @@ impl Lowering<'_> {
         Ok(Value { name: param.name.clone(), crossing, nonnull })
     }
 
+    /// Whether the function says that it is a leaf.
+    fn leaf(&self, function: &Function, place: &Place) -> Result<bool, PrototypeError> {
+        let mut said = function.annotations.iter().filter(|annotation| is_leaf(annotation));
+        match (said.next(), said.next()) {
+            (_, Some(again)) => Err(self.meaning(again.at, place, "`leaf` is said twice")),
+            (first, None) => Ok(first.is_some()),
+        }
+    }
+
     fn result(&mut self, function: &Function, at: usize, place: &Place) -> Result<Option<Value>, PrototypeError> {
-        let marks = Marks::collect(self, &function.annotations, place)?;
+        let marks = Marks::collect(self, function.annotations.iter().filter(|a| !is_leaf(a)), place)?;
         self.inside(&function.result, at, |lowering| {
             let crossing = match function.result.resolve() {
                 Type::Void => {

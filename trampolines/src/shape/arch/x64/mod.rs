@@ -1,8 +1,13 @@
 //! x86-64.
 
+mod asm;
+mod direct;
 mod fast;
+mod numbers;
 
-pub(in crate::shape) use fast::{FastEntry, fast_entry};
+pub(in crate::shape) use asm::Assembled;
+pub(in crate::shape) use direct::{Direct, adaptor, direct};
+pub(in crate::shape) use fast::fast_entry;
 
 use cranelift_codegen::binemit::{CodeOffset, Reloc};
 use cranelift_codegen::isa::unwind::UnwindInst;
