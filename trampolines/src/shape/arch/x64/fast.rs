@@ -14,14 +14,13 @@
 //!     jae   slow
 //!     mov   r10, rdi                     ; the high halves of pointers into memory are its base's
 //!     xor   r10, [record.memory_base]
-//!     mov   r11, rsi
-//!     xor   r11, [record.memory_base]
-//!     or    r10, r11
+//!     mov   rdx, rsi
+//!     xor   rdx, [record.memory_base]
+//!     or    r10, rdx                     ; its lower half is the guest's pointer already
 //!     shr   r10, 32
 //!     jne   slow
 //!     push  rbp
 //!     mov   rbp, rsp
-//!     mov   edx, esi
 //!     mov   esi, edi
 //!     mov   rdi, [record.callee_vmctx]
 //!     call  [record.code]
@@ -64,7 +63,7 @@ pub(in crate::shape) fn fast_entry(signature: &Signature) -> Option<Assembled> {
     entry.admit();
     entry.check(&arguments);
     entry.push_frame();
-    arguments.iter().rev().for_each(|argument| entry.convert(argument));
+    entry.convert(&arguments);
     entry.call();
     if let Some(scalar) = result {
         numbers::result_into_native(&mut entry.asm, scalar);
@@ -88,6 +87,11 @@ enum Kind {
 }
 
 impl Argument {
+    /// Whether it is a pointer and the last argument: its register is none of another argument's in C.
+    fn is_last_pointer(&self, place: usize, arguments: &[Argument]) -> bool {
+        place + 1 == arguments.len() && matches!(self.kind, Kind::Pointer)
+    }
+
     /// The arguments in integer registers; `None` if some travel on the stack or are not converted inline.
     fn all(signature: &Signature) -> Option<Vec<Argument>> {
         let is_float = |param: &&Value| matches!(param.crossing, Crossing::Scalar(Scalar::Float | Scalar::Double));
@@ -106,6 +110,15 @@ impl Argument {
         let places = ARGUMENTS.iter().zip(&ARGUMENTS[1..]);
         Some(kinds.into_iter().zip(places).map(|(kind, (&from, &to))| Argument { from, to, kind }).collect())
     }
+}
+
+/// Whether the check of one of these arguments is that a high half is 0.
+fn gathers(arguments: &[Argument]) -> bool {
+    arguments.iter().any(|argument| match argument.kind {
+        Kind::Pointer => true,
+        Kind::Number(Scalar::Int(int)) => int.narrows() && !int.signed,
+        Kind::Number(_) => false,
+    })
 }
 
 struct Entry {
@@ -131,7 +144,7 @@ impl Entry {
         let Entry { asm, slow } = self;
         // Of what is gathered here, the high half must be 0.
         let mut gathered = false;
-        for argument in arguments {
+        for (place, argument) in arguments.iter().enumerate() {
             let from = argument.from;
             let (with_base, high_half) = match argument.kind {
                 Kind::Pointer => (true, true),
@@ -147,13 +160,19 @@ impl Entry {
             if !high_half {
                 continue;
             }
-            let into = if gathered { R11 } else { R10 };
+            // The last pointer's place is nobody else's. What is gathered there is the pointer as wasm has it, once the check has passed: the
+            // lower half of the memory's address is 0.
+            let into = match (gathered, argument.is_last_pointer(place, arguments)) {
+                (true, true) => argument.to,
+                (true, false) => R11,
+                (false, _) => R10,
+            };
             asm.emit(inst::movq_mr::new(into, from));
             if with_base {
                 asm.with_record(callback::MEMORY_BASE, |record| inst::xorq_rm::new(into, record).into());
             }
             if gathered {
-                asm.emit(inst::orq_rm::new(R10, R11));
+                asm.emit(inst::orq_rm::new(R10, into));
             }
             gathered = true;
         }
@@ -163,11 +182,16 @@ impl Entry {
         }
     }
 
-    /// Moves an argument to where the wasm function takes it. To be done from the last one on: each takes the next one's register.
-    fn convert(&mut self, &Argument { from, to, ref kind }: &Argument) {
-        match *kind {
-            Kind::Number(scalar) => numbers::into_wasm(&mut self.asm, scalar, to, from),
-            Kind::Pointer => self.asm.emit(inst::movl_mr::new(to, from)),
+    /// Moves arguments to where the wasm function takes them: from the last one on, because each takes the next one's register.
+    fn convert(&mut self, arguments: &[Argument]) {
+        for (place, argument) in arguments.iter().enumerate().rev() {
+            let &Argument { from, to, ref kind } = argument;
+            match *kind {
+                Kind::Number(scalar) => numbers::into_wasm(&mut self.asm, scalar, to, from),
+                // Already there, if an earlier check was gathered first.
+                Kind::Pointer if place > 0 && argument.is_last_pointer(place, arguments) && gathers(&arguments[..place]) => {}
+                Kind::Pointer => self.asm.emit(inst::movl_mr::new(to, from)),
+            }
         }
     }
 
