@@ -76,17 +76,17 @@ static DEAD: DeadHead = DeadHead(VmHead {
     refusing: CrossingFrame { frame: 0, stack_pointer: 0, record: std::ptr::null() },
 });
 
-/// Stamps a callback: a function of `instance` as a C function. Nobody holds it yet. `scoped` says that the end of each call must be seen.
+/// Stamps a callback: a function of `instance` as a C function. Nobody holds it yet. The pages are the signature's. `scoped` says that the end of each call must be seen.
 pub(crate) fn stamp(
     instance: &InstanceData,
     funcref: *const VmFuncRef,
     signature: Arc<Signature>,
+    pages: Arc<Mutex<CallbackPages>>,
     name: String,
     options: &CallbackOptions,
     scoped: bool,
 ) -> Result<Slot, Error> {
     let (default_int, default_float) = default_bits(&signature, options.default)?;
-    let pages = instance.engine().callback_pages(&signature, scoped)?;
     let slot = pages.lock().unwrap_or_else(|e| e.into_inner()).take()?;
     let needs_slots = signature.needs_slots(ShapeKind::Callback);
     let info = Box::new(CallbackInfo {

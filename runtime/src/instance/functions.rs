@@ -12,6 +12,7 @@
 //! The app may copy a function reference to where it is never found again. So what stands for a C function lives as long as the instance, and
 //! C says by its prototype that the function does, too: other scopes are refused in this direction.
 
+use super::known::{Known, Signatures};
 use super::scoped::HeldByCall;
 use super::{InstanceData, Thunk};
 use crate::callback::{self, CallbackOptions, NativeFn};
@@ -35,6 +36,7 @@ const NATIVE: u32 = u32::MAX;
 /// What an instance knows of function pointers.
 #[derive(Debug)]
 pub(super) struct Functions {
+    pub(super) signatures: Signatures,
     /// by function and signature (addresses of the one `VmFuncRef` and the one interned signature)
     callbacks: RefCell<HashMap<(usize, usize), Slot>>,
     /// by address and signature (of the one interned)
@@ -74,6 +76,7 @@ impl Functions {
     /// None yet.
     pub(super) fn new(need_scopes: bool) -> Functions {
         Functions {
+            signatures: Signatures::default(),
             callbacks: RefCell::default(),
             natives: RefCell::default(),
             indices: RefCell::default(),
@@ -172,11 +175,11 @@ impl InstanceData {
 
     fn convert_out(&self, signature: &Signature, index: u32, once: bool) -> Result<Out, Refused> {
         let funcref = self.table_function(0, index)?;
-        let signature = self.engine().intern(signature);
-        if let Some(native) = self.native_behind(funcref, &signature) {
+        let known = self.known(signature);
+        if let Some(native) = self.native_behind(funcref, &known.signature) {
             return Ok(Out::Native(native));
         }
-        let slot = self.callback_interned(funcref, signature, None, &CallbackOptions::default(), Some(index), once);
+        let slot = self.callback_known(funcref, &known, None, &CallbackOptions::default(), Some(index), once);
         slot.map(Out::Callback).map_err(|e| format!("table index {index}: {}", e.message()))
     }
 
@@ -216,22 +219,23 @@ impl InstanceData {
         name: Option<&str>,
         options: &CallbackOptions,
     ) -> Result<Slot, Error> {
-        let slot = self.callback_interned(funcref, self.engine().intern(signature), name, options, None, false)?;
+        let slot = self.callback_known(funcref, &self.known(signature), name, options, None, false)?;
         // SAFETY: a callback of this instance's, just made or looked up.
         unsafe { callback::holds(slot.record) }.forever();
         Ok(slot)
     }
 
-    fn callback_interned(
+    fn callback_known(
         &self,
         funcref: *const VmFuncRef,
-        signature: Arc<Signature>,
+        known: &Known,
         name: Option<&str>,
         options: &CallbackOptions,
         index: Option<u32>,
         once: bool,
     ) -> Result<Slot, Error> {
-        let key = (funcref as usize, Arc::as_ptr(&signature) as usize);
+        let signature = &known.signature;
+        let key = (funcref as usize, Arc::as_ptr(signature) as usize);
         if let Some(&slot) = self.functions.callbacks.borrow().get(&key) {
             // SAFETY: a callback of this instance's that was not freed; the instance is in use, so nobody is dropping it.
             unsafe { callback::revive(slot.record) };
@@ -239,8 +243,8 @@ impl InstanceData {
         }
         // SAFETY: a function reference of the group's.
         let function = unsafe { *funcref };
-        let expected = signature.wasm_type();
-        if function.type_id != self.engine().type_id(&expected) {
+        if function.type_id != known.type_id {
+            let expected = signature.wasm_type();
             let message = match self.function_type_by_id(function.type_id) {
                 Some(found) => format!("it is `{found}`, the prototype `{signature}` needs `{expected}`"),
                 None => format!("it is not `{expected}`, which the prototype `{signature}` needs"),
@@ -252,7 +256,9 @@ impl InstanceData {
             None if function.function == NATIVE => "native function".to_owned(),
             None => self.module.function_name(function.function),
         };
-        let slot = callback::stamp(self, funcref, signature, name, options, once || self.callbacks_need_scopes())?;
+        let scoped = once || self.callbacks_need_scopes();
+        let pages = self.callback_pages(known, scoped)?;
+        let slot = callback::stamp(self, funcref, signature.clone(), pages, name, options, scoped)?;
         self.functions.callbacks.borrow_mut().insert(key, slot);
         if let Some(index) = index {
             self.functions.indices.borrow_mut().insert(key.0, index);

@@ -210,9 +210,8 @@ impl Instance {
         Error::new(ErrorKind::NotFound, message)
     }
 
-    fn parse(&self, prototype: &str) -> Result<Signature, Error> {
-        let parsed = Signature::parse_with(prototype, &self.names);
-        parsed.map_err(|e| Error::new(ErrorKind::Prototype, e.to_string()))
+    fn parse(&self, prototype: &str) -> Result<Arc<Signature>, Error> {
+        self.data.prototype(prototype, &self.names)
     }
 
     /// Whether code of the instance is on the stack: then it must not be dropped.

@@ -5,6 +5,7 @@
 //! | `build.rs` | instantiation: address space, vmctx, segments, start function |
 //! | `enter.rs` | the host's own calls |
 //! | `functions.rs` | function pointers, both ways |
+//! | `known.rs` | signatures that there were callbacks of |
 //! | `scoped.rs` | callbacks that C keeps for a while |
 //! | `stop.rs` | traps and refusals: what is recorded, and what is put back |
 //! | `windows.rs` | windows, as the host makes them |
@@ -20,6 +21,7 @@ pub(crate) mod build;
 mod enter;
 mod functions;
 mod handle;
+mod known;
 mod objects;
 mod scoped;
 mod segments;

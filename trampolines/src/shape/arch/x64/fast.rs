@@ -189,7 +189,8 @@ impl Entry {
             match *kind {
                 Kind::Number(scalar) => numbers::into_wasm(&mut self.asm, scalar, to, from),
                 // Already there, if an earlier check was gathered first.
-                Kind::Pointer if place > 0 && argument.is_last_pointer(place, arguments) && gathers(&arguments[..place]) => {}
+                Kind::Pointer
+                    if place > 0 && argument.is_last_pointer(place, arguments) && gathers(&arguments[..place]) => {}
                 Kind::Pointer => self.asm.emit(inst::movl_mr::new(to, from)),
             }
         }
