@@ -437,6 +437,11 @@ typedef struct wb_val {
 } wb_val;
 
 /**
+ * What happens to C when a callback fails.
+ */
+typedef uint32_t wb_ontrap;
+
+/**
  * Settings of a callback. Set all of it to zero first (`wb_callback_options options = {0};`): zero is each setting's default, and a later
  * version may have more of them.
  *
@@ -452,6 +457,11 @@ typedef struct wb_callback_options {
      * The default value of a result that is `float` or `double`.
      */
     double default_float;
+    /**
+     * What happens to C when the app's function traps, or a value does not cross: one of WB_ON_TRAP_RETURN, which is 0, WB_ON_TRAP_ABORT,
+     * WB_ON_TRAP_UNWIND.
+     */
+    wb_ontrap on_trap;
 } wb_callback_options;
 
 /**
@@ -504,6 +514,22 @@ typedef struct wb_window {
  * A value of the host's that the app can only hand back, or NULL: `of.ref`
  */
 #define WB_EXTERNREF 4
+
+/**
+ * C gets the default value and goes on. The error comes out of the app's call of the C library, or waits for `wb_instance_take_error`.
+ */
+#define WB_ON_TRAP_RETURN 0
+
+/**
+ * The error is printed to stderr with a backtrace through C and the app, and the process aborts: a handler of SIGABRT sees it.
+ */
+#define WB_ON_TRAP_ABORT 1
+
+/**
+ * The C functions between the app's call of the C library and the callback are skipped, as by a `longjmp`, if the prototype of what the app has
+ * called ends with `[unwind]`. Elsewhere, and where the app has not called C at all, as WB_ON_TRAP_RETURN.
+ */
+#define WB_ON_TRAP_UNWIND 2
 
 #ifdef __cplusplus
 extern "C" {

@@ -6,7 +6,7 @@ use crate::value::{wb_fn, wb_val};
 use std::ffi::{c_char, c_void};
 use std::ptr;
 use wasmbridge_runtime::metadata::ExternIndex;
-use wasmbridge_runtime::{Answer, CallbackOptions, Instance, NativeFn, Value};
+use wasmbridge_runtime::{Answer, CallbackOptions, Instance, NativeFn, OnTrap, Value};
 
 /// An instance: one running copy of an app.
 ///
@@ -86,7 +86,21 @@ pub struct wb_callback_options {
     pub default_int: i64,
     /// The default value of a result that is `float` or `double`.
     pub default_float: f64,
+    /// What happens to C when the app's function traps, or a value does not cross: one of WB_ON_TRAP_RETURN, which is 0, WB_ON_TRAP_ABORT,
+    /// WB_ON_TRAP_UNWIND.
+    pub on_trap: wb_ontrap,
 }
+
+/// What happens to C when a callback fails.
+pub type wb_ontrap = u32;
+
+/// C gets the default value and goes on. The error comes out of the app's call of the C library, or waits for `wb_instance_take_error`.
+pub const WB_ON_TRAP_RETURN: wb_ontrap = 0;
+/// The error is printed to stderr with a backtrace through C and the app, and the process aborts: a handler of SIGABRT sees it.
+pub const WB_ON_TRAP_ABORT: wb_ontrap = 1;
+/// The C functions between the app's call of the C library and the callback are skipped, as by a `longjmp`, if the prototype of what the app has
+/// called ends with `[unwind]`. Elsewhere, and where the app has not called C at all, as WB_ON_TRAP_RETURN.
+pub const WB_ON_TRAP_UNWIND: wb_ontrap = 2;
 
 /// # Safety
 /// `options` is NULL or points to options.
@@ -101,7 +115,13 @@ unsafe fn options(options: *const wb_callback_options) -> crate::boundary::Resul
         (0, float) => Answer::Float(float),
         _ => return Err(invalid("`options` has two default values, an integer and a float")),
     };
-    Ok(CallbackOptions { default })
+    let trap = match options.on_trap {
+        WB_ON_TRAP_RETURN => OnTrap::Return,
+        WB_ON_TRAP_ABORT => OnTrap::Abort,
+        WB_ON_TRAP_UNWIND => OnTrap::Unwind,
+        other => return Err(invalid(format!("`options` has an `on_trap` of {other}, which does not exist"))),
+    };
+    Ok(CallbackOptions { default, trap })
 }
 
 fn function(native: NativeFn) -> wb_fn {

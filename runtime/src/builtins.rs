@@ -5,10 +5,11 @@
 
 use crate::callback;
 use crate::crossing::{Refused, inbound, outbound, value_name};
-use crate::instance::InstanceData;
+use crate::instance::{Admission, InstanceData};
 use crate::linker::ThunkInfo;
 use crate::memory::Bytes;
 use crate::os::guarded::{self, Fault};
+use crate::trap::policy;
 use crate::wait;
 use wasmbridge_artifact::Builtin;
 use wasmbridge_artifact::vmctx::{CallbackRecord, ThunkRecord, VmHead};
@@ -204,20 +205,27 @@ unsafe fn refuse(record: *const CallbackRecord, why: String) {
         instance((*record).owner).refused_at_boundary(why, Some(inbound::info(record).name.clone()));
         callback::count_refused(&*record);
         callback::returned(record);
+        policy::failed(record, policy::From::Builtin);
     }
 }
 
 unsafe extern "C" fn callback_admit(record: *const CallbackRecord, sp: u64) -> u32 {
     // SAFETY: the record of a callback that is being called: it was stamped and not freed. Its instance may be gone.
-    let admitted = unsafe {
+    let admission = unsafe {
         let live = !(*(*record).vmctx).host.is_null();
-        live && instance((*record).vmctx).admit(sp as usize)
+        if live { instance((*record).vmctx).admit(sp as usize) } else { Admission::Refused }
     };
-    if !admitted {
-        // SAFETY: see above.
-        callback::count_refused(unsafe { &*record });
+    if admission == Admission::Entered {
+        return 1;
     }
-    u32::from(admitted)
+    // SAFETY: see above; a callback fails on its instance's thread.
+    unsafe {
+        callback::count_refused(&*record);
+        if admission == Admission::Failed {
+            policy::failed(record, policy::From::Builtin);
+        }
+    }
+    0
 }
 
 unsafe extern "C" fn callback_enter(record: *const CallbackRecord, slots: *mut u64) -> u32 {

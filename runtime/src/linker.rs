@@ -178,7 +178,8 @@ impl Linker {
         function: impl Fn(&Caller<'_>, &[Value], &mut [Value]) -> Result<(), Stop> + Send + Sync + 'static,
     ) -> Result<(), Error> {
         host::check_type(name, &ty)?;
-        let signature = Signature { name: Some(name.to_owned()), params: Vec::new(), result: None, leaf: false };
+        let signature =
+            Signature { name: Some(name.to_owned()), params: Vec::new(), result: None, leaf: false, unwind: false };
         let function_ptr: unsafe extern "C" fn(_, _) = host::call;
         let host = Some(Arc::new(HostFunction::new(ty, function)));
         let function = NativeFn(function_ptr as *const u8);

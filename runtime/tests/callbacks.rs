@@ -164,7 +164,9 @@ fn the_declared_default_is_what_c_gets() {
             (func (export "single") (result f32) unreachable)
             (func (export "double_") (param f64) (result f64) unreachable))"#,
     );
-    let stamp = |prototype: &str, default| app.callback(prototype, &CallbackOptions { default }).unwrap().0;
+    let stamp = |prototype: &str, default| {
+        app.callback(prototype, &CallbackOptions { default, ..Default::default() }).unwrap().0
+    };
     unsafe {
         let f: extern "C" fn() -> c_int = std::mem::transmute(stamp("int int_(void)", Answer::Int(-7)));
         assert_eq!(f(), -7);
@@ -183,7 +185,7 @@ fn the_declared_default_is_what_c_gets() {
 #[test]
 fn callbacks_answer_after_their_instance_is_gone() {
     let app = sorter();
-    let options = CallbackOptions { default: Answer::Int(42) };
+    let options = CallbackOptions { default: Answer::Int(42), ..Default::default() };
     let function = app.callback(COMPARE, &options).unwrap();
     let compare = unsafe { std::mem::transmute::<*const u8, Compare>(function.0) };
     drop(app);
@@ -230,8 +232,10 @@ fn wrong_prototypes_are_refused_with_both_types() {
     assert!(error.message().contains("index 3 of the app's table is null"), "{error}");
     let error = app.callback_at(4, COMPARE, &options).unwrap_err();
     assert!(error.message().contains("outside of the app's table of 4 elements"), "{error}");
-    let error =
-        app.callback("int compare(const void *, const void *)", &CallbackOptions { default: Answer::Float(1.0) });
+    let error = app.callback(
+        "int compare(const void *, const void *)",
+        &CallbackOptions { default: Answer::Float(1.0), ..Default::default() },
+    );
     assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
 
@@ -260,7 +264,7 @@ fn a_guest_pointer_or_length_outside_of_memory_never_reaches_c() {
 #[test]
 fn another_thread_gets_the_default_answer() {
     let app = sorter();
-    let function = app.callback(COMPARE, &CallbackOptions { default: Answer::Int(5) }).unwrap();
+    let function = app.callback(COMPARE, &CallbackOptions { default: Answer::Int(5), ..Default::default() }).unwrap();
     let address = function.0 as usize;
     let answer = std::thread::spawn(move || {
         let compare = unsafe { std::mem::transmute::<usize, Compare>(address) };
@@ -294,7 +298,7 @@ fn a_struct_can_only_be_zero_by_default() {
     let app = instance(r#"(module (memory 1) (func (export "pair") (param i32) unreachable))"#);
     let prototype = "struct { long long a, b; } pair(void)";
     for default in [Answer::Int(1), Answer::Float(1.0)] {
-        let error = app.callback(prototype, &CallbackOptions { default }).unwrap_err();
+        let error = app.callback(prototype, &CallbackOptions { default, ..Default::default() }).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
     }
     assert!(app.callback(prototype, &CallbackOptions::default()).is_ok());

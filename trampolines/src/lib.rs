@@ -18,4 +18,7 @@ pub mod signature;
 
 pub use prototype::{PrototypeError, TypeNames};
 pub use shape::{DirectShape, RecordReloc, Shape, ShapeCompiler, ShapeError, ShapeKind};
-pub use signature::{CType, Crossing, Direction, Expr, Int, Operand, Scalar, Scope, Signature, Value};
+pub use signature::{
+    CType, Crossing, Direction, Expr, Int, OnThread, OnTrap, Operand, Policy, Scalar, Scope, Signature, Value,
+    WhilePending,
+};

@@ -13,6 +13,7 @@ const SEEDS: &[&str] = &[
     "void (*signal(int sig, void (*func)(int)))(int)",
     "extern __attribute__((nonnull(1))) void *f(struct s *p[in: (n + 1) * 8 - *m], long n, int *m /* c */) // d",
     "struct p { int x : 3, : 0; long y[2]; union { float f; char c; }; } f(struct p a, struct p *b[out], enum e { A, B = 2 } c)",
+    "int each(int (*f[scope: call, trap: unwind, default: -1])(int), int n) [unwind]",
     "int (*)(short, unsigned char, float, int64_t [], void (*[scope: until g])(void))",
     "long f(long *v[inout: n, valid: return - *k], int n, int *k[out], char **s[in str: NULL, nullable], db **d[out handle], void **u[out user: 2])",
 ];
@@ -227,5 +228,42 @@ fn the_manual_is_right() {
     for error in lines.chunks(3) {
         let found = Signature::parse(error[1].trim()).unwrap_err().to_string();
         assert_eq!(found, error.join("\n"));
+    }
+}
+
+#[test]
+fn policies_are_said_of_function_pointers() {
+    for text in [
+        "void f(int (*)(void))",
+        "void f(int (*[trap: abort])(void))",
+        "void f(int (*[scope: call, trap: unwind, default: -1])(void)) [unwind]",
+        "int f(int (*[trap: return, pending: default, thread: refuse, default: 7])(void)) [unwind]",
+        "char *f(void (*[thread: refuse])(void)) [str][unwind]",
+    ] {
+        let signature: Signature = text.parse().unwrap();
+        let printed = signature.to_string();
+        assert_eq!(printed.parse::<Signature>().unwrap(), signature, "{printed}");
+    }
+    let unwind: Signature = "int f(void) [unwind]".parse().unwrap();
+    assert!(unwind.unwind && unwind != "int f(void)".parse().unwrap());
+    // A word of these is an annotation's only where a colon follows.
+    assert!("int f(int thread, int a[thread])".parse::<Signature>().is_ok());
+    for (text, expected) in [
+        ("void f(int n[trap: abort])", "for pointers"),
+        ("void f(void *p[trap: abort])", "for function pointers"),
+        ("void f(void (*g[trap: retry])(void))", "`return`, `abort` or `unwind`"),
+        ("void f(void (*g[pending: wait])(void))", "`default` or `run`"),
+        ("void f(void (*g[thread: wait 0])(void))", "milliseconds"),
+        ("void f(void (*g[thread: later])(void))", "`refuse`, `wait` or `queue`"),
+        ("void f(void (*g[default: 1])(void))", "return a number or a pointer"),
+        ("void f(int (*g[default: x])(void))", "an integer"),
+        ("void f(int (*g[default: 9223372036854775808])(void))", "fits 64 bits"),
+        ("void f(void (*g[trap: abort, trap: return])(void))", "said twice"),
+        ("void f(void (*g[unwind])(void))", "after its parameters"),
+        ("void f(void *p[unwind])", "after its parameters"),
+        ("void f(void) [unwind, leaf]", "never left by unwinding"),
+    ] {
+        let error = text.parse::<Signature>().unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
     }
 }

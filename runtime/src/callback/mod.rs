@@ -1,8 +1,10 @@
 //! Callbacks: native function pointers of wasm functions.
 
 mod holds;
+mod policy;
 
 pub(crate) use self::holds::Holds;
+use self::policy::Policies;
 use crate::code::CallbackPages;
 use crate::code::registry::{Place, Reader};
 use crate::code::stamped::Slot;
@@ -11,7 +13,7 @@ use crate::instance::InstanceData;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use wasmbridge_artifact::vmctx::{CallbackRecord, CrossingFrame, VmFuncRef, VmHead};
-use wasmbridge_trampolines::{Scalar, ShapeKind, Signature};
+use wasmbridge_trampolines::{OnTrap, Policy, Scalar, ShapeKind, Signature};
 
 /// A C function pointer of an unknown type: cast it to what the prototype says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,6 +37,8 @@ pub enum Answer {
 pub struct CallbackOptions {
     /// what it answers when it cannot run
     pub default: Answer,
+    /// what it does when the app's function traps, or a value does not cross
+    pub trap: OnTrap,
 }
 
 /// What the runtime keeps of a callback, behind its record.
@@ -50,6 +54,7 @@ pub(crate) struct CallbackInfo {
     instance: AtomicPtr<InstanceData>,
     /// who keeps it from ending
     holds: Holds,
+    pub(crate) policies: Policies,
     /// its shape calls `callback_leave`, so that the end of a call is seen
     scoped: bool,
     /// freed: the slot waits for its next use
@@ -97,6 +102,7 @@ pub(crate) fn stamp(
         funcref,
         scoped: scoped || needs_slots,
         holds: Holds::default(),
+        policies: Policies::new(options),
         instance: AtomicPtr::new(std::ptr::from_ref(instance).cast_mut()),
         released: AtomicBool::new(false),
         refused: AtomicU64::new(0),
@@ -147,6 +153,33 @@ pub(crate) unsafe fn kill(record: *mut CallbackRecord) {
 pub(crate) unsafe fn holds<'a>(record: *const CallbackRecord) -> &'a Holds {
     // SAFETY: the caller's promise.
     unsafe { &crate::crossing::inbound::info(record).holds }
+}
+
+/// What a prototype says of a callback that is passed by it holds from now on.
+///
+/// # Safety
+/// As for [`holds()`].
+pub(crate) unsafe fn say(record: *mut CallbackRecord, policy: &Policy) {
+    if policy.is_silent() {
+        return;
+    }
+    // SAFETY: the caller's promise.
+    let info = unsafe { crate::crossing::inbound::info(record) };
+    info.policies.say(policy);
+    if let Some(value) = policy.default {
+        let answer = match info.signature.result_number() {
+            Some(Scalar::Float | Scalar::Double) => Answer::Float(value as f64),
+            _ => Answer::Int(value),
+        };
+        // A prototype says it of functions that have a default only.
+        if let Ok((int, float)) = default_bits(&info.signature, answer) {
+            // SAFETY: as above. Other threads may read either word while it changes.
+            unsafe {
+                AtomicU64::from_ptr(&raw mut (*record).default_int).store(int, Ordering::Relaxed);
+                AtomicU64::from_ptr(&raw mut (*record).default_float).store(float, Ordering::Relaxed);
+            }
+        }
+    }
 }
 
 /// Has a callback answer with its default value from now on, if nobody holds it any more.

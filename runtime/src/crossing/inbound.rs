@@ -80,7 +80,7 @@ unsafe fn argument(
             let count = |expr: &Expr| unsafe { extents::count_of(expr, native, signature) };
             Converter::new(instance, copies, Phase::CallbackEnter).value_in(&signature.params[index], value, &count)
         }
-        Crossing::Function { signature, scope } => instance.function_in(signature, scope, value),
+        Crossing::Function { signature, scope, policy } => instance.function_in(signature, scope, policy, value),
     }
 }
 
@@ -149,7 +149,7 @@ pub(crate) unsafe fn function_or_pointer_in(
         Crossing::Handle { type_name } => lend(instance, native, type_name),
         // SAFETY: the caller's promise.
         Crossing::Str => unsafe { string_in(instance, native) },
-        Crossing::Function { signature, scope } => instance.function_in(signature, scope, native),
+        Crossing::Function { signature, scope, policy } => instance.function_in(signature, scope, policy, native),
         _ => pointer_in(instance, native),
     }
 }

@@ -124,7 +124,7 @@ pub(crate) fn pointer_like(instance: &InstanceData, crossing: &Crossing, guest: 
                 None => Err(format!("the string at {guest:#x} has no end in the app's memory")),
             }
         }
-        Crossing::Function { signature, .. } => instance.function_out(signature, guest as u32),
+        Crossing::Function { signature, policy, .. } => instance.function_out(signature, policy, guest as u32),
         // As a result: its length is not known to this side, so it is checked like any pointer.
         Crossing::Extent(extent) => in_memory(instance, guest, 1, extent.direction != Direction::In),
         Crossing::Scalar(_)
@@ -184,7 +184,7 @@ pub(crate) unsafe fn leave(instance: &InstanceData, info: &ThunkInfo, slot: &mut
             let mut copies = Copies::default();
             Converter::new(instance, &mut copies, Phase::ThunkLeave).value_in(result, native, &|_| Ok(1))
         }
-        Crossing::Function { signature, scope } => instance.function_in(signature, scope, native),
+        Crossing::Function { signature, scope, policy } => instance.function_in(signature, scope, policy, native),
     };
     *slot = converted.map_err(|why| format!("{name}: {why}"))?;
     Ok(())

@@ -26,7 +26,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use wasmbridge_artifact::vmctx::{CallbackRecord, ThunkRecord, VmFuncRef};
 use wasmbridge_trampolines::signature::{Element, Extent};
-use wasmbridge_trampolines::{Crossing, Direction, Scope, Signature};
+use wasmbridge_trampolines::{Crossing, Direction, Policy, Scope, Signature};
 
 /// How many slots a table grows by when there is no free one for a C function.
 const RESERVE: u64 = 16;
@@ -121,8 +121,10 @@ impl InstanceData {
         if Self::is_first_function(caller, argument) {
             self.end_calls();
         }
-        let once = matches!(&caller.signature.params[argument].crossing, Crossing::Function { scope: Scope::Once, .. });
-        let converted = self.convert_out(signature, index, once);
+        let Crossing::Function { scope, policy, .. } = &caller.signature.params[argument].crossing else {
+            unreachable!("the argument is a function")
+        };
+        let converted = self.convert_out(signature, policy, index, *scope == Scope::Once);
         let out = converted.map_err(|why| format!("{}: {why}", value_name(&caller.signature, Some(argument))))?;
         match out {
             Out::Native(native) => Ok(native as u64),
@@ -134,8 +136,8 @@ impl InstanceData {
     }
 
     /// A function of the app's table as a C function pointer that C keeps for good.
-    pub(crate) fn function_out(&self, signature: &Signature, index: u32) -> Result<u64, Refused> {
-        match self.convert_out(signature, index, false)? {
+    pub(crate) fn function_out(&self, signature: &Signature, policy: &Policy, index: u32) -> Result<u64, Refused> {
+        match self.convert_out(signature, policy, index, false)? {
             Out::Native(native) => Ok(native as u64),
             Out::Callback(slot) => {
                 // SAFETY: a callback of this instance's, just made or looked up.
@@ -151,10 +153,11 @@ impl InstanceData {
         &self,
         signature: &Signature,
         scope: &Scope,
+        policy: &Policy,
         index: u32,
         held: Option<&mut Vec<*mut CallbackRecord>>,
     ) -> Result<u64, Refused> {
-        let slot = match self.convert_out(signature, index, *scope == Scope::Once)? {
+        let slot = match self.convert_out(signature, policy, index, *scope == Scope::Once)? {
             Out::Native(native) => return Ok(native as u64),
             Out::Callback(slot) => slot,
         };
@@ -173,14 +176,17 @@ impl InstanceData {
         Ok(slot.entry as u64)
     }
 
-    fn convert_out(&self, signature: &Signature, index: u32, once: bool) -> Result<Out, Refused> {
+    fn convert_out(&self, signature: &Signature, policy: &Policy, index: u32, once: bool) -> Result<Out, Refused> {
         let funcref = self.table_function(0, index)?;
         let known = self.known(signature);
         if let Some(native) = self.native_behind(funcref, &known.signature) {
             return Ok(Out::Native(native));
         }
         let slot = self.callback_known(funcref, &known, None, &CallbackOptions::default(), Some(index), once);
-        slot.map(Out::Callback).map_err(|e| format!("table index {index}: {}", e.message()))
+        let slot = slot.map_err(|e| format!("table index {index}: {}", e.message()))?;
+        // SAFETY: a callback of this instance's, just made or looked up.
+        unsafe { callback::say(slot.record, policy) };
+        Ok(Out::Callback(slot))
     }
 
     /// The C function that a function reference stands for, if its signature is this interned one.
@@ -299,7 +305,16 @@ impl InstanceData {
 // In: from C to the app.
 impl InstanceData {
     /// A C function pointer, not NULL, as an index of the app's table.
-    pub(crate) fn function_in(&self, signature: &Signature, scope: &Scope, native: u64) -> Result<u64, Refused> {
+    pub(crate) fn function_in(
+        &self,
+        signature: &Signature,
+        scope: &Scope,
+        policy: &Policy,
+        native: u64,
+    ) -> Result<u64, Refused> {
+        if !policy.is_silent() {
+            return Err(format!("[{policy}] is said of callbacks, and this is a native function pointer"));
+        }
         if *scope != Scope::Forever {
             return Err(
                 "a native function pointer is the app's for good: its prototype must not say [scope]".to_owned()

@@ -29,6 +29,7 @@ mod stop;
 mod windows;
 
 pub use handle::{Instance, MemoryView};
+pub(crate) use stop::Admission;
 
 use self::functions::Functions;
 use crate::code::DirectPages;

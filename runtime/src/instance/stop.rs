@@ -13,6 +13,17 @@ use crate::window::Fault;
 use wasmbridge_artifact::TrapCode;
 use wasmbridge_artifact::vmctx::CrossingFrame;
 
+/// What the slow path of a callback's entry check finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// it enters after all
+    Entered,
+    /// it answers with its default value
+    Refused,
+    /// so it does, and the app has an error now
+    Failed,
+}
+
 impl InstanceData {
     /// The landing's work: wasm code of the group, entered through this instance, has trapped.
     pub(crate) fn trapped(&self, capture: &Capture) {
@@ -64,23 +75,23 @@ impl InstanceData {
         *self.refusal.borrow_mut() = Some(why);
     }
 
-    /// The slow path of a callback's entry check: whether it may enter after all.
-    pub(crate) fn admit(&self, sp: usize) -> bool {
+    /// The slow path of a callback's entry check.
+    pub(crate) fn admit(&self, sp: usize) -> Admission {
         let group = self.group();
         let mut state = group.lock();
         if state.owner != thread_id() || state.pending.is_some() {
-            return false;
+            return Admission::Refused;
         }
         if let Err(why) = group.check_stack(&mut state, sp) {
             let frames = backtrace::of(&[], None, &state);
             state.pending =
                 Some(Box::new(Trap { code: TrapCode::StackOverflow, detail: Some(why), frames, exit_status: None }));
             state.block();
-            return false;
+            return Admission::Failed;
         }
         // What is left is a crossing whose thunk lies below the caller: a `longjmp` has skipped it.
         self.drop_below(sp);
-        true
+        Admission::Entered
     }
 
     /// Forgets crossings and scopes of native frames below an address, and puts the guest's stack pointer back to where the innermost

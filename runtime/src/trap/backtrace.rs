@@ -81,7 +81,7 @@ fn callers(reader: &Reader, crossing: &CrossingFrame, stack_high: usize) -> Opti
 }
 
 /// The frame of a pc in wasm code; `None` for a thunk, whose frame the C function's name stands for.
-fn frame_at(reader: &Reader, pc: usize) -> Option<Frame> {
+pub(crate) fn frame_at(reader: &Reader, pc: usize) -> Option<Frame> {
     match reader.locate(pc)?.place {
         Place::Wasm { code, function, offset } => Some(Frame::Wasm {
             module: code.module_name.clone(),

@@ -7,6 +7,7 @@ use super::Capture;
 use crate::callback;
 use crate::crossing::{inbound, structs};
 use crate::instance::InstanceData;
+use crate::trap::policy;
 
 /// The integer and the float result register: whichever the C caller's prototype says, it finds the default value in it.
 ///
@@ -61,6 +62,8 @@ unsafe extern "C" fn answer(capture: *mut Capture) -> Answer {
             let structure = structs::trapped_result(&info.signature, capture.frame_pointer);
             // SAFETY: as above; this is the owner's thread, since its code was running.
             unsafe { callback::returned(record) };
+            // SAFETY: as above; what is on the stack from here on is plain data.
+            unsafe { policy::failed(record, policy::From::Landing) };
             match structure {
                 Some(int) => Answer { int, float: 0.0 },
                 None => Answer { int: record.default_int, float: f64::from_bits(record.default_float) },

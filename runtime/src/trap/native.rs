@@ -1,6 +1,7 @@
 //! The frames of the stack as the process's unwinder sees them: C's and ours alike.
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
+use std::fmt;
 use std::ops::ControlFlow;
 
 /// The unwinder's state for a frame.
@@ -14,12 +15,16 @@ const STOP: i32 = 4;
 unsafe extern "C" {
     // libgcc's unwinder, which every Rust and C++ program on Linux links.
     fn _Unwind_Backtrace(trace: extern "C" fn(*mut Context, *mut c_void) -> i32, argument: *mut c_void) -> i32;
+    fn _Unwind_GetIP(context: *mut Context) -> usize;
     fn _Unwind_GetCFA(context: *mut Context) -> usize;
+    fn _Unwind_FindEnclosingFunction(pc: usize) -> *const ();
 }
 
 /// A frame.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NativeFrame {
+    /// where it goes on when what it calls returns
+    pub(crate) pc: usize,
     /// its stack pointer when what it calls has returned: the canonical frame address of what it calls
     pub(crate) sp: usize,
 }
@@ -29,10 +34,11 @@ pub(crate) fn frames(mut visit: impl FnMut(NativeFrame) -> ControlFlow<()>) {
     extern "C" fn trace<F: FnMut(NativeFrame) -> ControlFlow<()>>(context: *mut Context, visit: *mut c_void) -> i32 {
         // SAFETY: the unwinder passes on what it was given below, and its context is good during this call.
         let (visit, frame) = unsafe {
-            let frame = NativeFrame { sp: _Unwind_GetCFA(context) };
+            let frame = NativeFrame { pc: _Unwind_GetIP(context), sp: _Unwind_GetCFA(context) };
             (&mut *visit.cast::<F>(), frame)
         };
-        if visit(frame).is_continue() { GO_ON } else { STOP }
+        // The frame that the system starts a thread with has none above it.
+        if frame.pc != 0 && visit(frame).is_continue() { GO_ON } else { STOP }
     }
     fn start<F: FnMut(NativeFrame) -> ControlFlow<()>>(visit: &mut F) {
         // SAFETY: `trace` is for this type of `visit`.
@@ -41,11 +47,43 @@ pub(crate) fn frames(mut visit: impl FnMut(NativeFrame) -> ControlFlow<()>) {
     start(&mut visit);
 }
 
+/// The canonical frame address of a function that keeps its caller's frame pointer and its return address at its own.
+pub(crate) fn frame_address(frame_pointer: usize) -> usize {
+    frame_pointer + 2 * size_of::<usize>()
+}
+
+/// Whether a function goes on at this pc when what it calls returns.
+pub(crate) fn is_in(pc: usize, function: *const ()) -> bool {
+    // SAFETY: any number may be asked for.
+    unsafe { _Unwind_FindEnclosingFunction(pc - 1) == function }
+}
+
+/// A native function by a pc in it, as far as the dynamic linker knows it.
+pub(crate) struct Symbol(pub(crate) usize);
+
+impl fmt::Display for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // SAFETY: all-zero bytes are a valid `Dl_info`, and any address may be asked for.
+        let info = unsafe {
+            let mut info: libc::Dl_info = std::mem::zeroed();
+            libc::dladdr(self.0 as *const c_void, &mut info);
+            info
+        };
+        // SAFETY: NULL, or texts of the dynamic linker's that live as long as the library is loaded; its code is on the stack.
+        let text =
+            |text: *const libc::c_char| (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy());
+        match (text(info.dli_sname), text(info.dli_fname)) {
+            (Some(name), Some(file)) => write!(f, "{name} in {file} (native)"),
+            (None, Some(file)) => write!(f, "{file}+{:#x} (native)", self.0.wrapping_sub(info.dli_fbase as usize)),
+            _ => write!(f, "{:#x} (native)", self.0),
+        }
+    }
+}
+
 /// Whether a function with this frame pointer is on this thread's stack. `None` if there is a frame on the way that the unwinder knows nothing
 /// of.
 pub(crate) fn is_on_stack(frame_pointer: usize) -> Option<bool> {
-    // Above the caller's frame pointer and the return address.
-    let frame_address = frame_pointer + 2 * size_of::<usize>();
+    let frame_address = frame_address(frame_pointer);
     let mut found = None;
     frames(|frame| {
         if frame.sp < frame_address {

@@ -11,15 +11,13 @@
 //! this trap can raise; for a memory access also only an address inside the reservation of a linear memory. A fault of the runtime itself, in one of
 //! the few functions that are made for it ([`guarded`]), ends that function. All else goes to the handler that was there before: the host's, a debugger's, a sanitizer's, or the default, which dumps core at the right pc.
 
-use super::unwind::{self, End};
-use super::{Capture, MAX_FRAMES, landing};
+use super::{MAX_FRAMES, capture_of, landing, unwind};
 use crate::code::registry::{Range, Reader};
 use crate::error::Error;
 use crate::os::guarded;
 use crate::window::Fault;
 use std::sync::OnceLock;
 use wasmbridge_artifact::TrapCode;
-use wasmbridge_artifact::vmctx::{EntryRecord, VmHead, entry};
 
 /// The signals that wasm code raises on x86-64: guard pages, `ud2`, `div`; SIGBUS for a file that was cut under a mapping.
 const SIGNALS: [libc::c_int; 4] = [libc::SIGSEGV, libc::SIGILL, libc::SIGFPE, libc::SIGBUS];
@@ -128,19 +126,11 @@ unsafe fn try_trap(signal: libc::c_int, info: &libc::siginfo_t, context: &mut li
     };
     let Some(found) = found else { return false };
 
-    let (record, vmctx) = match found.end {
-        // SAFETY: the record of a callback that is running: it was not freed.
-        End::Callback(record) => (record, unsafe { (*record).owner }),
-        End::Entry => {
-            // SAFETY: an entry's caller passes a live record as the parameter at this place (artifact: `vmctx::entry`).
-            let record = unsafe { *((found.frame_pointer + entry::RECORD_FROM_FP) as *const *const EntryRecord) };
-            // SAFETY: see above.
-            (std::ptr::null(), unsafe { (*record).owner })
-        }
-    };
+    // SAFETY: the trampoline is on the stack.
+    let (record, vmctx) = unsafe { found.entered() };
     // SAFETY: the instance is running on this thread, so its head and capture are live and ours.
     let capture = unsafe { capture_of(vmctx) };
-    *capture = Capture { code, fault, pcs, depth, frame_pointer: found.frame_pointer, record, vmctx };
+    capture.set(code, fault, &pcs[..depth], found.frame_pointer, record, vmctx);
 
     // As if the C caller had called the landing: the return address is at the stack pointer, the first argument in rdi.
     let mut set = |index: libc::c_int, value: usize| registers[index as usize] = value as i64;
@@ -177,13 +167,6 @@ fn try_guarded(
         context.uc_mcontext.gregs[libc::REG_RIP as usize] = go_on as i64;
     }
     in_guest
-}
-
-/// # Safety
-/// `vmctx` is the head of a live instance that runs on this thread, and nobody else uses its capture.
-unsafe fn capture_of<'a>(vmctx: *mut VmHead) -> &'a mut Capture {
-    // SAFETY: the caller's promise; `VmHead::capture` is set once, at instantiation, to a boxed `Capture`.
-    unsafe { &mut *(*vmctx).capture.cast::<Capture>() }
 }
 
 /// Hands a fault to the handler that was there before.

@@ -7,6 +7,7 @@
 
 use crate::code::registry::Reader;
 use crate::code::{Located, Place};
+use wasmbridge_artifact::vmctx::{CallbackRecord, EntryRecord, VmHead, entry};
 
 /// `rbx`, `r12`, `r13`, `r14`, `r15`: the order of [`CALLEE_SAVED`](wasmbridge_artifact::frames::CALLEE_SAVED).
 pub(crate) type Saved = [u64; 5];
@@ -29,6 +30,25 @@ pub(crate) enum End {
     Entry,
 }
 
+impl Found {
+    /// The record of the callback, null for an entry trampoline, and the instance that was entered.
+    ///
+    /// # Safety
+    /// The trampoline is on this thread's stack.
+    pub(crate) unsafe fn entered(&self) -> (*const CallbackRecord, *mut VmHead) {
+        match self.end {
+            // SAFETY: the record of a callback that is running: it was not freed.
+            End::Callback(record) => (record, unsafe { (*record).owner }),
+            End::Entry => {
+                // SAFETY: an entry's caller passes a live record as the parameter at this place (artifact: `vmctx::entry`).
+                let record = unsafe { *((self.frame_pointer + entry::RECORD_FROM_FP) as *const *const EntryRecord) };
+                // SAFETY: see above.
+                (std::ptr::null(), unsafe { (*record).owner })
+            }
+        }
+    }
+}
+
 /// Walks from a pc in wasm code or a thunk. `visit` gets the pc of each frame, the trampoline's excluded. `None` if a frame is
 /// of no code that is known: then the stack is not as it should be, and nothing must be believed.
 ///
@@ -42,12 +62,40 @@ pub(crate) unsafe fn to_trampoline(
     pc: usize,
     sp: usize,
     fp: usize,
+    saved: Saved,
+    visit: impl FnMut(usize),
+) -> Option<Found> {
+    // SAFETY: the caller's promise.
+    unsafe { walk(reader, pc, Some(sp), fp, saved, visit) }
+}
+
+/// [`to_trampoline`] from a function that waits for what it has called, which would return to `pc`.
+///
+/// # Safety
+/// As for [`to_trampoline`].
+pub(crate) unsafe fn from_return(
+    reader: &Reader,
+    pc: usize,
+    fp: usize,
+    saved: Saved,
+    visit: impl FnMut(usize),
+) -> Option<Found> {
+    // SAFETY: the caller's promise.
+    unsafe { walk(reader, pc, None, fp, saved, visit) }
+}
+
+/// # Safety
+/// As for [`to_trampoline`]; without a stack pointer, the pc is a return address.
+unsafe fn walk(
+    reader: &Reader,
+    mut pc: usize,
+    sp: Option<usize>,
+    mut fp: usize,
     mut saved: Saved,
     mut visit: impl FnMut(usize),
 ) -> Option<Found> {
-    let (mut pc, mut fp) = (pc, fp);
     // A return address is just behind its call, which may be the last instruction of its function.
-    let mut is_return = 0;
+    let mut is_return = usize::from(sp.is_none());
     loop {
         let located = reader.locate(pc - is_return)?;
         if is_return == 1 || pc - located.start >= usize::from(located.frame.prologue) {
@@ -58,7 +106,7 @@ pub(crate) unsafe fn to_trampoline(
             Place::Wasm { .. } | Place::Thunk { .. } => visit(pc - is_return),
             Place::Direct { .. } => {
                 // SAFETY: wherever this code can trap, the stack pointer is at its return address and the frame pointer is its caller's.
-                pc = unsafe { *(sp as *const usize) };
+                pc = unsafe { *(sp.filter(|_| is_return == 0)? as *const usize) };
                 is_return = 1;
                 continue;
             }

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! annotations = "[" annotation { "," annotation } "]"
-//! annotation  = "user" | "nonnull" | "nullable" | "shadow" | "leaf" | ( "handle" | "str" ) [ ":" length ]
+//! annotation  = "user" | "nonnull" | "nullable" | "shadow" | "leaf" | "unwind" | ( "handle" | "str" ) [ ":" length ]
 //!             | ( "in" | "out" | "inout" ) [ "handle" | "str" | "user" | "shadow" ] [ ":" length ] | "valid" ":" sum
 //!             | "scope" ":" ( "call" | "once" | "forever" | "until" NAME )
+//!             | "trap" ":" ( "return" | "abort" | "unwind" ) | "pending" ":" ( "default" | "run" )
+//!             | "thread" ":" ( "refuse" | "wait" [ NUMBER ] | "queue" ) | "default" ":" [ "-" ] NUMBER
 //! length      = "NULL" | sum
 //! sum         = product { ( "+" | "-" ) product }
 //! product     = factor { "*" factor }
@@ -15,21 +17,29 @@ use super::ast::{Annotation, AnnotationKind, ElementKind, Expr, Length, Operator
 use super::error::{Problem, PrototypeError};
 use super::lexer::Token;
 use super::parser::Parser;
-use crate::signature::{Direction, Scope};
+use crate::signature::{Direction, OnThread, OnTrap, Scope, WhilePending};
 
 /// The most operators in one expression: it is a tree that is walked by recursion.
 const MAX_OPERATORS: u32 = 64;
 
 /// Words that begin an annotation. A bracket that begins with another word is an array's.
 fn is_annotation(word: &str) -> bool {
-    let words =
-        ["user", "nonnull", "nullable", "handle", "str", "in", "out", "inout", "valid", "shadow", "scope", "leaf"];
-    words.contains(&word)
+    let words = [
+        "user", "nonnull", "nullable", "handle", "str", "in", "out", "inout", "valid", "shadow", "scope", "leaf",
+        "unwind",
+    ];
+    words.contains(&word) || is_policy(word)
+}
+
+/// Words that begin an annotation where `:` follows them.
+fn is_policy(word: &str) -> bool {
+    matches!(word, "trap" | "pending" | "thread" | "default")
 }
 
 impl Parser<'_> {
     pub(super) fn opens_annotation(&self) -> bool {
-        matches!(self.token_after(1), Token::Word(word) if is_annotation(word))
+        let Token::Word(word) = self.token_after(1) else { return false };
+        is_annotation(word) && (!is_policy(word) || self.token_after(2) == Token::Punct(':'))
     }
 
     /// One bracket of annotations, added to `annotations`.
@@ -49,7 +59,8 @@ impl Parser<'_> {
     fn annotation(&mut self) -> Result<AnnotationKind, PrototypeError> {
         let Token::Word(word) = self.token() else { return Err(self.expected("an annotation")) };
         if !is_annotation(word) {
-            let words = "an annotation: `user`, `handle`, `str`, `in`, `out`, `inout`, `valid`, `shadow`, `nonnull`, `nullable`, `scope` or `leaf`";
+            let words = "an annotation: `user`, `handle`, `str`, `in`, `out`, `inout`, `valid`, `shadow`, `nonnull`, `nullable`, `scope`, \
+                 `trap`, `pending`, `thread`, `default`, `leaf` or `unwind`";
             return Err(self.expected(words));
         }
         self.advance();
@@ -68,6 +79,11 @@ impl Parser<'_> {
                 self.expect(':', "`:` and how many elements after `valid`")?;
                 AnnotationKind::Valid(self.expression()?)
             }
+            "trap" => AnnotationKind::Trap(self.trap()?),
+            "pending" => AnnotationKind::Pending(self.pending()?),
+            "thread" => AnnotationKind::Thread(self.thread()?),
+            "default" => AnnotationKind::Default(self.default()?),
+            "unwind" => AnnotationKind::Unwind,
             _ => AnnotationKind::Scope(self.scope()?),
         })
     }
@@ -114,6 +130,60 @@ impl Parser<'_> {
         };
         self.advance();
         Ok(scope)
+    }
+
+    fn trap(&mut self) -> Result<OnTrap, PrototypeError> {
+        self.expect(':', "`:` after `trap`")?;
+        let trap = match self.token() {
+            Token::Word("return") => OnTrap::Return,
+            Token::Word("abort") => OnTrap::Abort,
+            Token::Word("unwind") => OnTrap::Unwind,
+            _ => return Err(self.expected("`return`, `abort` or `unwind`")),
+        };
+        self.advance();
+        Ok(trap)
+    }
+
+    fn pending(&mut self) -> Result<WhilePending, PrototypeError> {
+        self.expect(':', "`:` after `pending`")?;
+        let pending = match self.token() {
+            Token::Word("default") => WhilePending::Default,
+            Token::Word("run") => WhilePending::Run,
+            _ => return Err(self.expected("`default` or `run`")),
+        };
+        self.advance();
+        Ok(pending)
+    }
+
+    fn thread(&mut self) -> Result<OnThread, PrototypeError> {
+        self.expect(':', "`:` after `thread`")?;
+        let thread = match self.token() {
+            Token::Word("refuse") => OnThread::Refuse,
+            Token::Word("wait") => {
+                let Token::Number(ms) = self.token_after(1) else {
+                    self.advance();
+                    return Ok(OnThread::Wait { timeout_ms: None });
+                };
+                self.advance();
+                let ms = u32::try_from(ms).ok().filter(|&ms| ms > 0);
+                let ms = ms.ok_or_else(|| self.expected("a number of milliseconds from 1 to 4294967295"))?;
+                OnThread::Wait { timeout_ms: Some(ms) }
+            }
+            Token::Word("queue") => OnThread::Queue,
+            _ => return Err(self.expected("`refuse`, `wait` or `queue`")),
+        };
+        self.advance();
+        Ok(thread)
+    }
+
+    fn default(&mut self) -> Result<i64, PrototypeError> {
+        self.expect(':', "`:` after `default`")?;
+        let negative = self.accept('-');
+        let Token::Number(value) = self.token() else { return Err(self.expected("an integer")) };
+        let signed = if negative { 0i64.checked_sub_unsigned(value) } else { i64::try_from(value).ok() };
+        let signed = signed.ok_or_else(|| self.expected("an integer that fits 64 bits and a sign"))?;
+        self.advance();
+        Ok(signed)
     }
 
     /// An expression over parameters and constants.

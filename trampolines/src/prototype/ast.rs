@@ -2,7 +2,7 @@
 //!
 //! All of C's types that can stand in a prototype are here, also those that cannot cross yet, so that they are refused by name.
 
-use crate::signature::{Direction, Scalar, Scope};
+use crate::signature::{Direction, OnThread, OnTrap, Scalar, Scope, WhilePending};
 use std::sync::Arc;
 
 /// A parameter, or the declared function.
@@ -80,6 +80,11 @@ pub(crate) enum AnnotationKind {
     Shadow,
     Scope(Scope),
     Leaf,
+    Trap(OnTrap),
+    Pending(WhilePending),
+    Thread(OnThread),
+    Default(i64),
+    Unwind,
 }
 
 /// What the elements of an array are, where their C type does not say it.
@@ -113,6 +118,11 @@ impl AnnotationKind {
             AnnotationKind::Shadow => "shadow",
             AnnotationKind::Scope(_) => "scope",
             AnnotationKind::Leaf => "leaf",
+            AnnotationKind::Trap(_) => "trap",
+            AnnotationKind::Pending(_) => "pending",
+            AnnotationKind::Thread(_) => "thread",
+            AnnotationKind::Default(_) => "default",
+            AnnotationKind::Unwind => "unwind",
         }
     }
 }

@@ -145,6 +145,22 @@ impl<'a> Emit<'a> {
         self.builder.inst_results(call).to_vec()
     }
 
+    /// Traps if the condition is not 0; and has the prologue save all registers that the caller expects to be kept, so that whoever skips the
+    /// frames of what was called finds them in this one.
+    ///
+    /// A call in a convention that keeps no register does that. It stands behind the trap and is never made, which Cranelift does not know.
+    pub(super) fn trap_with_registers_saved(&mut self, condition: Value, code: TrapCode) {
+        let (cold, next) = (self.cold_block(), self.builder.create_block());
+        self.branch(condition, cold, &[], next, &[]);
+        self.switch_to(cold);
+        self.ins().trapnz(condition, trap_code(code));
+        let pointer = self.pointer;
+        let nowhere = self.ins().iconst(pointer, 0);
+        self.call(ir::Signature::new(CallConv::Winch), nowhere, &[]);
+        self.ins().trap(trap_code(code));
+        self.switch_to(next);
+    }
+
     /// Stores values where they survive a call.
     pub(super) fn spill(&mut self, values: &[Value]) -> Spilled {
         let needed = CELL * values.len() as u32;

@@ -232,7 +232,12 @@ impl<'a> Thunk<'a> {
         let spilled = emit.spill(&all);
         let own = emit.ins().get_frame_pointer(pointer);
         let answer = emit.builtin(Builtin::ThunkReturned, vmctx, &[vmctx, own]).expect("it has a result");
-        emit.ins().trapz(answer, trap_code(TrapCode::CallbackFailed));
+        if self.signature.unwind {
+            let failed = emit.is_zero(answer);
+            emit.trap_with_registers_saved(failed, TrapCode::CallbackFailed);
+        } else {
+            emit.ins().trapz(answer, trap_code(TrapCode::CallbackFailed));
+        }
         let reloaded = emit.reload(&spilled);
         emit.jump(joined, &reloaded);
 

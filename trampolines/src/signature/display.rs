@@ -38,6 +38,9 @@ impl Signature {
         if self.leaf {
             annotation.push_str("[leaf]");
         }
+        if self.unwind {
+            annotation.push_str("[unwind]");
+        }
         let function = if annotation.is_empty() { function } else { format!("{function} {annotation}") };
         match &self.result {
             None => join("void", function),
@@ -89,9 +92,15 @@ impl Value {
         match &self.crossing {
             Crossing::Scalar(_) | Crossing::Pointer { .. } | Crossing::Struct(_) => {}
             Crossing::User => words.push("user".to_owned()),
-            // What holds where nothing is said.
-            Crossing::Function { scope: Scope::Forever, .. } => {}
-            Crossing::Function { scope, .. } => words.push(spelled_scope(scope)),
+            Crossing::Function { scope, policy, .. } => {
+                // Forever is what holds where nothing is said.
+                if *scope != Scope::Forever {
+                    words.push(spelled_scope(scope));
+                }
+                if !policy.is_silent() {
+                    words.push(policy.to_string());
+                }
+            }
             Crossing::Handle { .. } => words.push("handle".to_owned()),
             Crossing::Str => words.push("str".to_owned()),
             Crossing::Extent(extent) => words.push(extent.annotation(prefix)),

@@ -10,11 +10,13 @@ mod ctype;
 mod display;
 mod extent;
 pub(crate) mod lower;
+mod policy;
 mod record;
 mod scalar;
 
 pub use ctype::CType;
 pub use extent::{Direction, Element, Expr, Extent, Length, Operand};
+pub use policy::{OnThread, OnTrap, Policy, WhilePending};
 pub use record::{BitField, Layout, Leaf, MAX_BY_VALUE, MAX_CONVERTED, Member, MemberType, Part, Record, Sibling};
 pub use scalar::{Int, Scalar};
 
@@ -36,6 +38,8 @@ pub struct Signature {
     pub result: Option<Value>,
     /// `[leaf]`: the C function calls nothing of the app's, and returns to its caller.
     pub leaf: bool,
+    /// `[unwind]`: the function's frames, and those of what it calls, may be skipped when a callback traps
+    pub unwind: bool,
 }
 
 /// A parameter, or the result. Comparing ignores its name.
@@ -69,6 +73,8 @@ pub enum Crossing {
         signature: Box<Signature>,
         /// how long the other side keeps it
         scope: Scope,
+        /// what it does where it cannot simply run
+        policy: Policy,
     },
     /// `[handle]`: a checked 32-bit name of a native object.
     Handle {
@@ -197,7 +203,8 @@ impl FromStr for Signature {
 
 impl PartialEq for Signature {
     fn eq(&self, other: &Signature) -> bool {
-        (&self.params, &self.result, self.leaf) == (&other.params, &other.result, other.leaf)
+        let of = |s: &Signature| (s.leaf, s.unwind);
+        (&self.params, &self.result, of(self)) == (&other.params, &other.result, of(other))
     }
 }
 
@@ -205,7 +212,7 @@ impl Eq for Signature {}
 
 impl Hash for Signature {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.params, &self.result, self.leaf).hash(state);
+        (&self.params, &self.result, self.leaf, self.unwind).hash(state);
     }
 }
 

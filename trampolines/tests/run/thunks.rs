@@ -3,6 +3,7 @@
 use crate::world::{BASE, GOT, LEN, Thunk, add_to_cells, answer, called};
 use wasmbridge_artifact::Builtin;
 use wasmbridge_artifact::vmctx::{CrossingFrame, VmHead};
+use wasmbridge_trampolines::ShapeCompiler;
 
 fn got() -> Vec<u64> {
     GOT.take()
@@ -260,4 +261,15 @@ fn pointers_among_others_are_checked_in_their_places() {
     thunk.run(&[0, 1, 0]);
     assert_eq!(got()[0], 0, "NULL");
     assert_eq!(called().len(), 1, "[nonnull]");
+}
+
+#[test]
+fn a_thunk_that_may_be_skipped_to_saves_all_registers() {
+    let mut compiler = ShapeCompiler::new().unwrap();
+    for text in ["void f(void)", "int f(int, int)", "double f(void *p[in: n], int n, double x)"] {
+        let plain = compiler.thunk(&text.parse().unwrap()).unwrap();
+        let skipped = compiler.thunk(&format!("{text} [unwind]").parse().unwrap()).unwrap();
+        assert!(plain.frame.saves.contains(&0), "{text}");
+        assert!(!skipped.frame.saves.contains(&0), "{text}: {:?}", skipped.frame);
+    }
 }

@@ -210,9 +210,9 @@ impl<'a> Converter<'a> {
                     None => null(value),
                 }
             }
-            Crossing::Function { signature, scope } => {
+            Crossing::Function { signature, scope, policy } => {
                 let held = (self.copies.kept || *scope == Scope::Call).then_some(&mut self.copies.functions);
-                self.instance.member_function_out(signature, scope, guest as u32, held)
+                self.instance.member_function_out(signature, scope, policy, guest as u32, held)
             }
             Crossing::Shadow { type_name, record, scope } => {
                 let shadow = match self.instance.shadow_out(type_name, record.as_ref(), guest)? {

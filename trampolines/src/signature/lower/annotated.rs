@@ -1,6 +1,6 @@
 //! What the annotations of one value say together, and which crossing they make of a pointer.
 
-use super::{CType, Crossing, Lowering, Place, Scope};
+use super::{CType, Crossing, Lowering, Place, Policy, Scope};
 use crate::prototype::PrototypeError;
 use crate::prototype::ast::{Annotation, AnnotationKind, Declaration, ElementKind, Expr, Length as Said};
 use crate::signature::{
@@ -13,6 +13,9 @@ pub(super) struct Marks<'a> {
     /// the one that says what a pointer is: `user`, `handle`, `str`, or an extent
     pub(super) what: Option<&'a Annotation>,
     pub(super) scope: Option<(Scope, usize)>,
+    pub(super) policy: Policy,
+    /// where something is said of that
+    pub(super) policy_at: Option<&'a Annotation>,
     pub(super) nonnull: bool,
     nullable: bool,
     valid: Option<(&'a Expr, usize)>,
@@ -25,12 +28,21 @@ impl<'a> Marks<'a> {
         annotations: impl IntoIterator<Item = &'a Annotation>,
         place: &Place,
     ) -> Result<Marks<'a>, PrototypeError> {
-        let mut marks = Marks { what: None, scope: None, nonnull: false, nullable: false, valid: None, first: None };
+        let mut marks = Marks {
+            what: None,
+            scope: None,
+            policy: Policy::default(),
+            policy_at: None,
+            nonnull: false,
+            nullable: false,
+            valid: None,
+            first: None,
+        };
         for annotation in annotations {
-            let word = annotation.kind.word();
             marks.first.get_or_insert(annotation);
-            if matches!(annotation.kind, AnnotationKind::Leaf) {
-                let message = "`leaf` is about a function, and stands after its parameters";
+            let word = annotation.kind.word();
+            if matches!(annotation.kind, AnnotationKind::Leaf | AnnotationKind::Unwind) {
+                let message = format!("`{word}` is about a function, and stands after its parameters");
                 return Err(lowering.meaning(annotation.at, place, message));
             }
             let before = match &annotation.kind {
@@ -38,8 +50,22 @@ impl<'a> Marks<'a> {
                 AnnotationKind::Nullable => std::mem::replace(&mut marks.nullable, true).then_some(word),
                 AnnotationKind::Scope(scope) => marks.scope.replace((scope.clone(), annotation.at)).map(|_| word),
                 AnnotationKind::Valid(count) => marks.valid.replace((count, annotation.at)).map(|_| word),
+                AnnotationKind::Trap(trap) => marks.policy.trap.replace(*trap).map(|_| word),
+                AnnotationKind::Pending(pending) => marks.policy.pending.replace(*pending).map(|_| word),
+                AnnotationKind::Thread(thread) => marks.policy.thread.replace(*thread).map(|_| word),
+                AnnotationKind::Default(value) => marks.policy.default.replace(*value).map(|_| word),
                 _ => marks.what.replace(annotation).map(|before| before.kind.word()),
             };
+            let of_policy = matches!(
+                annotation.kind,
+                AnnotationKind::Trap(_)
+                    | AnnotationKind::Pending(_)
+                    | AnnotationKind::Thread(_)
+                    | AnnotationKind::Default(_)
+            );
+            if of_policy {
+                marks.policy_at = Some(annotation);
+            }
             if let Some(before) = before {
                 let message = match before == word {
                     true => format!("`{word}` is said twice"),
@@ -119,6 +145,10 @@ impl<'a> Marks<'a> {
         {
             return Err(lowering.meaning(at, place, "`[scope]` is for function pointers and for `[shadow]`"));
         }
+        if let Some(Annotation { at, kind }) = self.policy_at {
+            let message = format!("`[{}]` is for function pointers", kind.word());
+            return Err(lowering.meaning(*at, place, message));
+        }
         let Some(&Annotation { at, ref kind }) = self.what else { return Ok(None) };
         let wrong = |needs: &str| {
             let message = format!("`[{}]` needs {needs}, and this is a pointer to `{pointee}`", kind.word());
@@ -164,7 +194,12 @@ impl<'a> Marks<'a> {
             | AnnotationKind::Nullable
             | AnnotationKind::Valid(_)
             | AnnotationKind::Leaf
-            | AnnotationKind::Scope(_) => {
+            | AnnotationKind::Scope(_)
+            | AnnotationKind::Trap(_)
+            | AnnotationKind::Pending(_)
+            | AnnotationKind::Thread(_)
+            | AnnotationKind::Default(_)
+            | AnnotationKind::Unwind => {
                 unreachable!("`collect` keeps these apart")
             }
         }))
@@ -273,9 +308,11 @@ fn element(ty: &CType, kind: Option<ElementKind>) -> Result<(Element, u64), &'st
             converted(Crossing::Scalar(*scalar))
         }
         (None, CType::Pointer(pointee)) => match &**pointee {
-            CType::Function(signature) => {
-                converted(Crossing::Function { signature: signature.clone(), scope: Scope::Forever })
-            }
+            CType::Function(signature) => converted(Crossing::Function {
+                signature: signature.clone(),
+                scope: Scope::Forever,
+                policy: Policy::default(),
+            }),
             pointee if pointee.differing().is_some() => {
                 Err("elements of which it is said what they are, as in `[out handle]` or `[in str]`")
             }

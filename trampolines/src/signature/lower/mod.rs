@@ -4,7 +4,9 @@ mod annotated;
 mod counts;
 mod records;
 
-use super::{CType, Crossing, Direction, Extent, MAX_CONVERTED, Record, Scope, Signature, Value};
+use super::{
+    CType, Crossing, Direction, Extent, MAX_CONVERTED, OnThread, Policy, Record, Scope, Signature, Value, WhilePending,
+};
 use crate::prototype::ast::{Annotation, AnnotationKind, Declaration, Function, Type};
 use crate::prototype::{Problem, PrototypeError};
 use annotated::Marks;
@@ -94,8 +96,8 @@ impl Place {
     }
 }
 
-fn is_leaf(annotation: &Annotation) -> bool {
-    matches!(annotation.kind, AnnotationKind::Leaf)
+fn is_of_function(annotation: &Annotation) -> bool {
+    matches!(annotation.kind, AnnotationKind::Leaf | AnnotationKind::Unwind)
 }
 
 struct Lowering<'a> {
@@ -161,8 +163,12 @@ impl Lowering<'_> {
         }
         self.measured(&mut params, &function.params, place)?;
         let result = self.result(function, at, &place.result())?;
-        let leaf = self.leaf(function, place)?;
-        let signature = Signature { name: None, params, result, leaf };
+        let leaf = self.said_of_function(function, "leaf", place)?;
+        let unwind = self.said_of_function(function, "unwind", place)?;
+        if let Some(at) = unwind.filter(|_| leaf.is_some()) {
+            return Err(self.meaning(at, place, "a `leaf` is never left by unwinding: it calls nothing of the app's"));
+        }
+        let signature = Signature { name: None, params, result, leaf: leaf.is_some(), unwind: unwind.is_some() };
         self.check_structs(&signature, at, place)?;
         Ok(signature)
     }
@@ -188,17 +194,22 @@ impl Lowering<'_> {
         Ok(Value { name: param.name.clone(), crossing, nonnull })
     }
 
-    /// Whether the function says that it is a leaf.
-    fn leaf(&self, function: &Function, place: &Place) -> Result<bool, PrototypeError> {
-        let mut said = function.annotations.iter().filter(|annotation| is_leaf(annotation));
+    /// Where a word of one annotation is said of the function itself, if it is.
+    fn said_of_function(
+        &self,
+        function: &Function,
+        word: &str,
+        place: &Place,
+    ) -> Result<Option<usize>, PrototypeError> {
+        let mut said = function.annotations.iter().filter(|annotation| annotation.kind.word() == word);
         match (said.next(), said.next()) {
-            (_, Some(again)) => Err(self.meaning(again.at, place, "`leaf` is said twice")),
-            (first, None) => Ok(first.is_some()),
+            (_, Some(again)) => Err(self.meaning(again.at, place, format!("`{word}` is said twice"))),
+            (first, None) => Ok(first.map(|annotation| annotation.at)),
         }
     }
 
     fn result(&mut self, function: &Function, at: usize, place: &Place) -> Result<Option<Value>, PrototypeError> {
-        let marks = Marks::collect(self, function.annotations.iter().filter(|a| !is_leaf(a)), place)?;
+        let marks = Marks::collect(self, function.annotations.iter().filter(|a| !is_of_function(a)), place)?;
         self.inside(&function.result, at, |lowering| {
             let crossing = match function.result.resolve() {
                 Type::Void => {
@@ -260,7 +271,8 @@ impl Lowering<'_> {
         if let Type::Function(function) = pointee.resolve() {
             let scope = marks.scope_only(self, place)?;
             let signature = self.inside(pointee, at, |lowering| lowering.function(function, at, place))?;
-            return Ok(Crossing::Function { signature: Box::new(signature), scope });
+            let policy = marks.checked_policy(self, &signature, place)?;
+            return Ok(Crossing::Function { signature: Box::new(signature), scope, policy });
         }
         let pointee = self.ctype(pointee, at, place)?;
         if let Some(crossing) = marks.crossing(self, &pointee, params, place)? {
@@ -347,6 +359,33 @@ impl Lowering<'_> {
 }
 
 impl Marks<'_> {
+    /// What is said of a function pointer, if a function of its signature can do it.
+    fn checked_policy(
+        &self,
+        lowering: &Lowering<'_>,
+        signature: &Signature,
+        place: &Place,
+    ) -> Result<Policy, PrototypeError> {
+        let at = self.policy_at.map_or(0, |annotation| annotation.at);
+        if self.policy.default.is_some() && !signature.has_default() {
+            let message = "`[default]` is for functions that return a number or a pointer";
+            return Err(lowering.meaning(at, place, message));
+        }
+        if self.policy.pending == Some(WhilePending::Run)
+            || !matches!(self.policy.thread, None | Some(OnThread::Refuse))
+        {
+            return Err(lowering.unsupported(at, place, "running while an error is pending, or on another thread"));
+        }
+        if self.policy.thread == Some(OnThread::Queue) {
+            signature.can_be_queued().map_err(|(index, why)| {
+                let message =
+                    format!("`[thread: queue]` cannot keep parameter {} until the call is made: {why}", index + 1);
+                lowering.meaning(at, place, message)
+            })?;
+        }
+        Ok(self.policy.clone())
+    }
+
     /// The scope of a function pointer, which takes no annotation but that and `nonnull`.
     fn scope_only(&self, lowering: &Lowering<'_>, place: &Place) -> Result<Scope, PrototypeError> {
         match self.what {

@@ -79,6 +79,10 @@ pub(in crate::shape) enum Direct {
 /// What a call of a C function of this signature is to go to. Its wasm type [is passed as C passes it](is_direct).
 pub(in crate::shape) fn direct(signature: &Signature) -> Direct {
     debug_assert!(is_direct(&signature.wasm_type()));
+    // A thunk that saves all registers: see `Emit::trap_with_registers_saved`.
+    if signature.unwind {
+        return Direct::Thunk;
+    }
     let Some(params) = Param::all(signature) else { return Direct::Thunk };
     let result = signature.result.as_ref().map(|result| &result.crossing);
     if !matches!(result, None | Some(Crossing::Scalar(_) | Crossing::User | Crossing::Pointer { .. })) {
