@@ -69,12 +69,12 @@ unsafe fn argument(
         Crossing::Struct(record) => unsafe { super::structs::argument_in(instance, copies, record, value) },
         _ if value == 0 => Ok(0),
         Crossing::Pointer { .. } => pointer_in(instance, value),
-        Crossing::Handle { type_name } => lend(instance, value, type_name),
+        Crossing::Handle { type_name, ends: false } => lend(instance, value, type_name),
         // SAFETY: the C caller passes a string, by the prototype.
         Crossing::Str => unsafe { string_in(instance, value) },
         // SAFETY: the caller's promise.
         Crossing::Extent(extent) => unsafe { extents::extent_in(instance, signature, native, index, extent, pending) },
-        Crossing::Copied { .. } | Crossing::Shadow { .. } => {
+        Crossing::Copied { .. } | Crossing::Shadow { .. } | Crossing::Handle { ends: true, .. } => {
             copies.argument = index;
             // SAFETY: the C caller passes what the prototype says.
             let count = |expr: &Expr| unsafe { extents::count_of(expr, native, signature) };
@@ -142,11 +142,11 @@ pub(crate) unsafe fn function_or_pointer_in(
     keep: bool,
 ) -> Result<u64, Refused> {
     match crossing {
-        Crossing::Handle { type_name } if keep => {
+        Crossing::Handle { type_name, .. } if keep => {
             let inserted = instance.scopes.handles.borrow_mut().insert(native as usize, type_name);
             inserted.map(|(handle, _)| u64::from(handle))
         }
-        Crossing::Handle { type_name } => lend(instance, native, type_name),
+        Crossing::Handle { type_name, .. } => lend(instance, native, type_name),
         // SAFETY: the caller's promise.
         Crossing::Str => unsafe { string_in(instance, native) },
         Crossing::Function { signature, scope, policy } => instance.function_in(signature, scope, policy, native),

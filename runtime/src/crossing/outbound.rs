@@ -59,7 +59,7 @@ fn convert(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64], copies:
                 super::structs::argument_out(instance, copies, info.name(), record, value)
                     .map_err(|why| format!("{}: {why}", name(index)))?
             },
-            Crossing::Copied { .. } | Crossing::Shadow { .. } => {
+            Crossing::Copied { .. } | Crossing::Shadow { .. } | Crossing::Handle { ends: true, .. } => {
                 copies.argument = index;
                 // SAFETY: what lengths are read from was made for this call.
                 let count = |expr: &Expr| unsafe { super::extents::count_of(expr, &natives, signature) };
@@ -114,7 +114,7 @@ pub(crate) fn in_memory(instance: &InstanceData, guest_addr: u64, len: u64, writ
 pub(crate) fn pointer_like(instance: &InstanceData, crossing: &Crossing, guest: u64) -> Result<u64, Refused> {
     match crossing {
         Crossing::Pointer { pointee_size, .. } => in_memory(instance, guest, u64::from(*pointee_size), true),
-        Crossing::Handle { type_name } => {
+        Crossing::Handle { type_name, .. } => {
             instance.scopes.handles.borrow().get(guest as u32, type_name).map(|object| object as u64)
         }
         Crossing::Str => {
@@ -173,7 +173,7 @@ pub(crate) unsafe fn leave(instance: &InstanceData, info: &ThunkInfo, slot: &mut
         }
         Crossing::Pointer { .. } => pointer_in(instance, native),
         // A result is the app's to keep: its handle does not end with a scope.
-        Crossing::Handle { type_name } => {
+        Crossing::Handle { type_name, .. } => {
             let inserted = instance.scopes.handles.borrow_mut().insert(native as usize, type_name);
             inserted.map(|(handle, _)| u64::from(handle))
         }

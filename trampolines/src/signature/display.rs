@@ -101,7 +101,10 @@ impl Value {
                     words.push(policy.to_string());
                 }
             }
-            Crossing::Handle { .. } => words.push("handle".to_owned()),
+            Crossing::Handle { ends, .. } => {
+                words.push("handle".to_owned());
+                words.extend(ends.then(|| spelled_scope(&Scope::Call)));
+            }
             Crossing::Str => words.push("str".to_owned()),
             Crossing::Extent(extent) => words.push(extent.annotation(prefix)),
             Crossing::Copied { direction, count, element } => {

@@ -80,6 +80,8 @@ pub enum Crossing {
     Handle {
         /// the C type behind the pointer
         type_name: String,
+        /// `[scope: call]`: when the call returns, the object is gone
+        ends: bool,
     },
     /// `[str]`: a string that ends with a zero byte.
     Str,

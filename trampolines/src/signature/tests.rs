@@ -366,7 +366,7 @@ fn errors_of_meaning_point_at_the_place() {
     check_error(
         "int f(void *p[scope: call])",
         (1, 15),
-        "parameter 1, `p`: `[scope]` is for function pointers and for `[shadow]`",
+        "parameter 1, `p`: `[scope]` is for function pointers, `[shadow]` and `[handle]`",
     );
     check_error(
         "int f(int (*p[user])(int))",

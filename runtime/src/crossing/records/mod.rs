@@ -127,6 +127,8 @@ pub(crate) struct Copies {
     /// callbacks that are held as long
     functions: Vec<*mut CallbackRecord>,
     shadows: Vec<(usize, Rc<Shadow>, End)>,
+    /// of objects that end with the call
+    handles: Vec<u32>,
     bytes: u64,
     /// of a shadow
     kept: bool,
@@ -178,6 +180,16 @@ impl<'a> Converter<'a> {
                 self.remember(shadow, if given_up { End::GivenUp } else { End::Never });
                 Ok(guest_addr)
             }
+            Crossing::Handle { ends: true, .. } => {
+                let lent = matches!(self.phase, Phase::CallbackEnter);
+                // SAFETY: as below.
+                let handle = unsafe { function_or_pointer_in(self.instance, &value.crossing, native, !lent) }?;
+                // What C gives the app for good is not gone when the call is.
+                if lent {
+                    self.copies.handles.push(handle as u32);
+                }
+                Ok(handle)
+            }
             crossing => match ArrayType::of(crossing) {
                 Some(array) => self.array_in(&array, count(array.count)?, native),
                 // What the app gets as an argument ends with the callback, everything else is its own to keep.
@@ -213,6 +225,15 @@ impl<'a> Converter<'a> {
             Crossing::Function { signature, scope, policy } => {
                 let held = (self.copies.kept || *scope == Scope::Call).then_some(&mut self.copies.functions);
                 self.instance.member_function_out(signature, scope, policy, guest as u32, held)
+            }
+            Crossing::Handle { ends: true, .. } => {
+                let object = pointer_like(self.instance, &value.crossing, guest)?;
+                // What a struct that C keeps has in it C has now.
+                match self.copies.kept {
+                    true => self.instance.scopes.handles.borrow_mut().remove(guest as u32),
+                    false => self.copies.handles.push(guest as u32),
+                }
+                Ok(object)
             }
             Crossing::Shadow { type_name, record, scope } => {
                 let shadow = match self.instance.shadow_out(type_name, record.as_ref(), guest)? {
@@ -396,7 +417,7 @@ impl<'a> Converter<'a> {
 
 impl Copies {
     pub(crate) fn is_empty(&self) -> bool {
-        self.mirrors.is_empty() && self.functions.is_empty() && self.shadows.is_empty()
+        self.mirrors.is_empty() && self.functions.is_empty() && self.shadows.is_empty() && self.handles.is_empty()
     }
 
     /// The call has returned as it should: the caller gets what was written.
@@ -445,6 +466,9 @@ impl Copies {
                 callback::holds(record).end_call();
                 callback::end_unless_held(record);
             }
+        }
+        for handle in self.handles.drain(..) {
+            instance.scopes.handles.borrow_mut().remove(handle);
         }
         for (_, shadow, end) in self.shadows.drain(..) {
             if end == End::Hold && shadow.end_call() {

@@ -141,9 +141,10 @@ impl<'a> Marks<'a> {
         place: &Place,
     ) -> Result<Option<Crossing>, PrototypeError> {
         if let Some((_, at)) = self.scope
-            && !self.is_shadow()
+            && !self.has_scope()
         {
-            return Err(lowering.meaning(at, place, "`[scope]` is for function pointers and for `[shadow]`"));
+            let message = "`[scope]` is for function pointers, `[shadow]` and `[handle]`";
+            return Err(lowering.meaning(at, place, message));
         }
         if let Some(Annotation { at, kind }) = self.policy_at {
             let message = format!("`[{}]` is for function pointers", kind.word());
@@ -159,7 +160,17 @@ impl<'a> Marks<'a> {
             AnnotationKind::User => Crossing::User,
             AnnotationKind::Str(None) if is_char(pointee) => Crossing::Str,
             AnnotationKind::Str(None) => return Err(wrong("a `char *`")),
-            AnnotationKind::Handle(None) => Crossing::Handle { type_name: type_name(pointee) },
+            AnnotationKind::Handle(None) => {
+                let ends = match &self.scope {
+                    None => false,
+                    Some((Scope::Call, _)) => true,
+                    Some((_, at)) => {
+                        let message = "an object ends with a call (`scope: call`), or nothing is said";
+                        return Err(lowering.meaning(*at, place, message));
+                    }
+                };
+                Crossing::Handle { type_name: type_name(pointee), ends }
+            }
             AnnotationKind::Shadow => {
                 let crossing = self.shadow(pointee).ok_or_else(|| wrong("a pointer to a struct with a name"))?;
                 lowering.check_shadow(&crossing, at, place)?;
@@ -205,9 +216,16 @@ impl<'a> Marks<'a> {
         }))
     }
 
-    fn is_shadow(&self) -> bool {
-        let kind = self.what.map(|what| &what.kind);
-        matches!(kind, Some(AnnotationKind::Shadow | AnnotationKind::Extent(_, Some(ElementKind::Shadow), _)))
+    /// Whether what it is can end.
+    fn has_scope(&self) -> bool {
+        matches!(
+            self.what.map(|what| &what.kind),
+            Some(
+                AnnotationKind::Shadow
+                    | AnnotationKind::Handle(None)
+                    | AnnotationKind::Extent(_, Some(ElementKind::Shadow), _)
+            )
+        )
     }
 
     fn shadow(&self, pointee: &CType) -> Option<Crossing> {
