@@ -847,6 +847,19 @@ wb_error *wb_linker_handle_base(wb_linker *linker,
                                 const char *base);
 
 /**
+ * Lets `destructor` be called with each object of the type `type *` that an app still has a handle of when `wb_instance_delete` ends it, and with `data`:
+ * statements that an app has not finalised, for instance. It holds for apps that are instantiated with this linker from then on.
+ *
+ * The newest object goes first, and the app's callbacks can still be called meanwhile. Left out are objects whose handles have ended before: because they
+ * were lent to a callback, the prototype of a call said that it ends them (`[handle, scope: call]`), or by `wb_handle_end`. A type without a destructor has that
+ * of its base. `type` is a name as prototypes have it, and only read; `data` is not touched. NULL for `destructor` is WB_ERROR_INVALID_ARGUMENT.
+ */
+wb_error *wb_linker_handle_destructor(wb_linker *linker,
+                                      const char *type,
+                                      void (*destructor)(void *object, void *data),
+                                      void *data);
+
+/**
  * Gives an app a handle of an object of the type `type *`, in `*handle`: the number that the app passes where a prototype has `[handle]`.
  *
  * It lasts until `wb_handle_end`, or as long as the instance; the object must live as long. An object that the app knows already has the same
@@ -870,6 +883,19 @@ wb_error *wb_handle_object(const wb_instance *instance,
                            uint32_t handle,
                            const char *type,
                            void **object);
+
+/**
+ * Gives the app `to` a handle of the object that `handle` stands for in the app `from`, in `*granted`: the object is of the type `type *`, and both apps know it
+ * then. 0 is NULL, which has no handle. Handles of one app mean nothing to another: this is the only way, and each of the two ends by itself.
+ *
+ * `type` is only read. Fails with WB_ERROR_INVALID_ARGUMENT if `handle` is not a handle of `from`, is stale, or is one of another type: the message
+ * says which; or if it is 0. Both instances belong to the calling thread.
+ */
+wb_error *wb_handle_grant(const wb_instance *from,
+                          uint32_t handle,
+                          const char *type,
+                          const wb_instance *to,
+                          uint32_t *granted);
 
 /**
  * Ends the handle that an app has of an object of the type `type *`, if it has one: call it before the object is freed. Wherever the app has kept the

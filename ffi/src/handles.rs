@@ -1,10 +1,11 @@
 //! Handles: numbers that apps have for objects of C's.
 
-use crate::boundary::{Out, guard, object, object_mut, text};
+use crate::boundary::{Out, guard, invalid, object, object_mut, text};
 use crate::error::wb_error;
 use crate::instance::wb_instance;
 use crate::linker::wb_linker;
 use std::ffi::{c_char, c_void};
+use wasmbridge_runtime::HandleDestructor;
 
 /// Makes every object of the type `derived *` one of the type `base *` too, for apps that are instantiated with this linker from then on: a
 /// handle of it passes where a prototype has `base *x[handle]`, as libraries with kinds of handles want it (libuv's `uv_timer_t` is a
@@ -29,6 +30,34 @@ pub unsafe extern "C" fn wb_linker_handle_base(
         // SAFETY: as above.
         let base = unsafe { text(base, "base") }?;
         linker.0.derive_handle(derived, base)?;
+        Ok(())
+    })
+}
+
+/// Lets `destructor` be called with each object of the type `type *` that an app still has a handle of when `wb_instance_delete` ends it, and with `data`:
+/// statements that an app has not finalised, for instance. It holds for apps that are instantiated with this linker from then on.
+///
+/// The newest object goes first, and the app's callbacks can still be called meanwhile. Left out are objects whose handles have ended before: because they
+/// were lent to a callback, the prototype of a call said that it ends them (`[handle, scope: call]`), or by `wb_handle_end`. A type without a destructor has that
+/// of its base. `type` is a name as prototypes have it, and only read; `data` is not touched. NULL for `destructor` is WB_ERROR_INVALID_ARGUMENT.
+///
+/// # Safety
+/// `linker` is NULL or a linker that nobody else uses; `type` is NULL or a text; `destructor` takes objects of this type.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wb_linker_handle_destructor(
+    linker: *mut wb_linker,
+    r#type: *const c_char,
+    destructor: Option<unsafe extern "C" fn(object: *mut c_void, data: *mut c_void)>,
+    data: *mut c_void,
+) -> *mut wb_error {
+    guard(|| {
+        // SAFETY: the caller's duty, as below.
+        let linker = unsafe { object_mut(linker, "linker") }?;
+        // SAFETY: as above.
+        let ty = unsafe { text(r#type, "type") }?;
+        let function = destructor.ok_or_else(|| invalid("`destructor` is NULL"))?;
+        // SAFETY: as above.
+        unsafe { linker.0.handle_destructor(ty, HandleDestructor { function, data }) };
         Ok(())
     })
 }
@@ -84,6 +113,36 @@ pub unsafe extern "C" fn wb_handle_object(
         // SAFETY: as above.
         let out = unsafe { Out::new(object, "object") }?;
         out.set(instance.0.object(handle, ty)?);
+        Ok(())
+    })
+}
+
+/// Gives the app `to` a handle of the object that `handle` stands for in the app `from`, in `*granted`: the object is of the type `type *`, and both apps know it
+/// then. 0 is NULL, which has no handle. Handles of one app mean nothing to another: this is the only way, and each of the two ends by itself.
+///
+/// `type` is only read. Fails with WB_ERROR_INVALID_ARGUMENT if `handle` is not a handle of `from`, is stale, or is one of another type: the message
+/// says which; or if it is 0. Both instances belong to the calling thread.
+///
+/// # Safety
+/// `from` and `to` are NULL or instances; `type` is NULL or a text; `granted` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wb_handle_grant(
+    from: *const wb_instance,
+    handle: u32,
+    r#type: *const c_char,
+    to: *const wb_instance,
+    granted: *mut u32,
+) -> *mut wb_error {
+    guard(|| {
+        // SAFETY: the caller's duty, as below.
+        let from = unsafe { object(from, "from") }?;
+        // SAFETY: as above.
+        let ty = unsafe { text(r#type, "type") }?;
+        // SAFETY: as above.
+        let to = unsafe { object(to, "to") }?;
+        // SAFETY: as above.
+        let out = unsafe { Out::new(granted, "granted") }?;
+        out.set(from.0.grant_handle(handle, ty, &to.0)?);
         Ok(())
     })
 }

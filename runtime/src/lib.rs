@@ -48,6 +48,7 @@ mod wait;
 mod window;
 
 pub use callback::{Answer, CallbackOptions, NativeFn};
+pub use crossing::handles::HandleDestructor;
 pub use engine::{Config, Engine};
 pub use error::{Error, ErrorKind, Frame, Trap};
 pub use host::{Caller, Stop};

@@ -2,7 +2,7 @@
 
 use crate::callback::NativeFn;
 use crate::code::arena::ThunkPages;
-use crate::crossing::handles::HandleTypes;
+use crate::crossing::handles::{HandleDestructor, HandleTypes};
 use crate::engine::{DirectCode, Engine};
 use crate::error::{Error, ErrorKind};
 use crate::group::Group;
@@ -124,6 +124,17 @@ impl Linker {
     pub fn derive_handle(&mut self, derived: &str, base: &str) -> Result<(), Error> {
         let derived = Arc::make_mut(&mut self.handle_types).derive(derived, base);
         derived.map_err(|why| Error::new(ErrorKind::InvalidArgument, why))
+    }
+
+    /// Sets what is done with objects of the type `type_name *` that an instance, made after this, still has handles of when the host gives it up: statements
+    /// that the app has not finalised, for instance. Each is handed to the destructor once, the newest first, before the app's callbacks
+    /// end. Not so those whose handle has ended before: because it was lent to a callback, the prototype of a call said so (`scope: call`), or
+    /// the host ended it. A type that has no destructor has its base's.
+    ///
+    /// # Safety
+    /// The function may be called with every object of this type that the app is given, on the thread on which the instance is dropped.
+    pub unsafe fn handle_destructor(&mut self, type_name: &str, destructor: HandleDestructor) {
+        Arc::make_mut(&mut self.handle_types).set_destructor(type_name, destructor);
     }
 
     /// Parses a prototype with the type names of this linker.

@@ -20,11 +20,50 @@ static wb_error *add(wb_instance *app, uint32_t handle, int *result) {
     return error;
 }
 
+static int closed[8], closed_count;
+
+static void destroy(void *object, void *data) {
+    CHECK(data == &closed);
+    closed[closed_count++] = ((struct object *)object)->value;
+}
+
+/* The app gives its object up: the handle is gone with the call. */
+static int last_add(struct object *o, int b) { return o->value + b; }
+
+/* What the app still has when it goes is destroyed, the newest first. */
+static void destroying(host h) {
+    static struct object objects[5] = {{1}, {2}, {3}, {4}, {5}};
+    wb_linker *linker;
+    wb_instance *app;
+    uint32_t handles[5];
+    int sum;
+    OK(wb_linker_new(h.engine, &linker));
+    OK(wb_linker_handle_base(linker, "part", "whole"));
+    OK(wb_linker_handle_destructor(linker, "whole", destroy, &closed));
+    NULL_FAILS(wb_linker_handle_destructor(NULL, "whole", destroy, NULL), "linker");
+    NULL_FAILS(wb_linker_handle_destructor(linker, NULL, destroy, NULL), "type");
+    NULL_FAILS(wb_linker_handle_destructor(linker, "whole", NULL, NULL), "destructor");
+    OK(wb_linker_define(linker, "env", "int host_add(struct whole *o[handle, scope: call], int b)", (wb_fn)last_add));
+    OK(wb_linker_define(linker, "env", "int each(int (*visit)(int), int value)", (wb_fn)host_each));
+    OK(wb_linker_instantiate(linker, h.module, &app));
+    for (int i = 0; i < 5; i++)
+        OK(wb_handle_new(app, i == 1 ? "part" : i == 4 ? "other" : "whole", &objects[i], &handles[i]));
+    OK(add(app, handles[2], &sum));
+    CHECK(sum == 5);
+    FAILS(add(app, handles[2], &sum), WB_ERROR_TRAP, "stale");
+    OK(wb_handle_new(app, "whole", &objects[2], &handles[2]));
+    OK(wb_handle_end(app, "whole", &objects[0]));
+    CHECK(closed_count == 0);
+    wb_instance_delete(app);
+    CHECK(closed_count == 3 && closed[0] == 3 && closed[1] == 4 && closed[2] == 2);
+    wb_linker_delete(linker);
+}
+
 int main(int argc, char **argv) {
     static struct object timer = {40}, idle = {1};
     host h;
     wb_linker *linker;
-    wb_instance *app;
+    wb_instance *app, *second;
     uint32_t handle = 0, other = 0;
     void *object;
     int sum = 0;
@@ -63,6 +102,25 @@ int main(int argc, char **argv) {
     OK(wb_handle_end(app, "thing", &timer));
     OK(wb_handle_end(app, "thing", NULL));
 
+    OK(wb_handle_new(app, "timer", &timer, &handle));
+    OK(wb_linker_instantiate(linker, h.module, &second));
+    FAILS(add(second, handle, &sum), WB_ERROR_TRAP, "handle");
+    OK(wb_handle_grant(app, handle, "thing", second, &other));
+    OK(add(second, other, &sum));
+    CHECK(sum == 42);
+    OK(wb_handle_end(app, "timer", &timer));
+    FAILS(add(app, handle, &sum), WB_ERROR_TRAP, "stale");
+    OK(add(second, other, &sum));
+    FAILS(wb_handle_grant(app, handle, "timer", second, &other), WB_ERROR_INVALID_ARGUMENT, "stale");
+    FAILS(wb_handle_grant(second, other, "idle", app, &handle), WB_ERROR_INVALID_ARGUMENT, "expected `idle *`");
+    FAILS(wb_handle_grant(second, 0, "timer", app, &handle), WB_ERROR_INVALID_ARGUMENT, "NULL");
+    NULL_FAILS(wb_handle_grant(NULL, other, "timer", app, &handle), "from");
+    NULL_FAILS(wb_handle_grant(second, other, NULL, app, &handle), "type");
+    NULL_FAILS(wb_handle_grant(second, other, "timer", NULL, &handle), "to");
+    NULL_FAILS(wb_handle_grant(second, other, "timer", app, NULL), "granted");
+
+    destroying(h);
+
     FAILS(wb_handle_new(app, "timer", NULL, &handle), WB_ERROR_INVALID_ARGUMENT, "NULL");
     NULL_FAILS(wb_handle_new(NULL, "timer", &timer, &handle), "instance");
     NULL_FAILS(wb_handle_new(app, NULL, &timer, &handle), "type");
@@ -73,6 +131,7 @@ int main(int argc, char **argv) {
     NULL_FAILS(wb_handle_end(NULL, "timer", &timer), "instance");
     NULL_FAILS(wb_handle_end(app, NULL, &timer), "type");
 
+    wb_instance_delete(second);
     wb_instance_delete(app);
     wb_linker_delete(linker);
     delete_host(h);

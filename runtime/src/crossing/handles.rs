@@ -13,6 +13,7 @@
 
 use super::Refused;
 use std::collections::HashMap;
+use std::ffi::c_void;
 use std::sync::Arc;
 
 const INDEX_BITS: u32 = 20;
@@ -23,7 +24,22 @@ const GENERATION_MASK: u32 = (1 << (32 - INDEX_BITS)) - 1;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HandleTypes {
     bases: HashMap<String, String>,
+    destructors: HashMap<String, HandleDestructor>,
 }
+
+/// What is done with objects of a type that an app still has when it goes: see [`Linker::handle_destructor`](crate::Linker::handle_destructor).
+#[derive(Debug, Clone, Copy)]
+pub struct HandleDestructor {
+    /// gets the object, and `data`
+    pub function: unsafe extern "C" fn(object: *mut c_void, data: *mut c_void),
+    /// the host's
+    pub data: *mut c_void,
+}
+
+// SAFETY: the host gives both for use on whatever thread an instance ends on.
+unsafe impl Send for HandleDestructor {}
+// SAFETY: as above.
+unsafe impl Sync for HandleDestructor {}
 
 impl HandleTypes {
     /// Makes every `derived` a `base`. An error if that would make it one in two ways, or in a circle.
@@ -48,6 +64,16 @@ impl HandleTypes {
         std::iter::successors(Some(ty), |ty| self.bases.get(*ty).map(String::as_str))
     }
 
+    /// Sets what is done with the objects of a type.
+    pub(crate) fn set_destructor(&mut self, ty: &str, destructor: HandleDestructor) {
+        self.destructors.insert(ty.to_owned(), destructor);
+    }
+
+    /// Of the type, or of the nearest base that has one.
+    fn destructor(&self, ty: &str) -> Option<HandleDestructor> {
+        self.line(ty).find_map(|ty| self.destructors.get(ty).copied())
+    }
+
     fn root<'a>(&'a self, ty: &'a str) -> &'a str {
         self.line(ty).last().unwrap_or(ty)
     }
@@ -62,6 +88,8 @@ pub(crate) struct HandleTable {
     free: Vec<u32>,
     /// by address and root of the type
     by_object: HashMap<(usize, Arc<str>), u32>,
+    /// Handles in the order in which they were given out, if any type has a destructor; some may have ended.
+    given: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -79,7 +107,14 @@ impl HandleTable {
         // Slot 0 is never given out, so that no handle is 0.
         let slots = vec![Slot { generation: 0, object: 0, type_name: Arc::from("") }];
         let types = Arc::default();
-        HandleTable { types, secret: secret << INDEX_BITS, slots, free: Vec::new(), by_object: HashMap::new() }
+        HandleTable {
+            types,
+            secret: secret << INDEX_BITS,
+            slots,
+            free: Vec::new(),
+            by_object: HashMap::new(),
+            given: Vec::new(),
+        }
     }
 
     /// Sets which types are others too, before there are any handles.
@@ -117,7 +152,44 @@ impl HandleTable {
         let slot = &mut self.slots[index as usize];
         (slot.object, slot.type_name) = (object, Arc::from(type_name));
         self.by_object.insert(key, index);
-        Ok((self.handle(index), true))
+        let handle = self.handle(index);
+        if !self.types.destructors.is_empty() {
+            self.remember(handle);
+        }
+        Ok((handle, true))
+    }
+
+    fn remember(&mut self, handle: u32) {
+        if self.given.len() >= 64 && self.given.len() > 2 * self.by_object.len() {
+            let given = std::mem::take(&mut self.given);
+            self.given = given.into_iter().filter(|&handle| self.live(handle).is_some()).collect();
+        }
+        self.given.push(handle);
+    }
+
+    /// The slot of a handle that has not ended.
+    fn live(&self, handle: u32) -> Option<&Slot> {
+        let raw = handle ^ self.secret;
+        let slot = self.slots.get((raw & INDEX_MASK) as usize)?;
+        (slot.object != 0 && slot.generation == raw >> INDEX_BITS).then_some(slot)
+    }
+
+    /// The type by which the object of a handle is known.
+    pub(crate) fn type_name(&self, handle: u32) -> Option<Arc<str>> {
+        self.live(handle).map(|slot| slot.type_name.clone())
+    }
+
+    /// Ends the newest handle of an object that is to be destroyed when the app goes; the object and what destroys it.
+    pub(crate) fn pop_destroyed(&mut self) -> Option<(usize, HandleDestructor)> {
+        while let Some(handle) = self.given.pop() {
+            let Some(slot) = self.live(handle) else { continue };
+            let (object, destructor) = (slot.object, self.types.destructor(&slot.type_name));
+            if let Some(destructor) = destructor {
+                self.remove(handle);
+                return Some((object, destructor));
+            }
+        }
+        None
     }
 
     fn handle(&self, index: u32) -> u32 {
@@ -155,8 +227,11 @@ impl HandleTable {
 
     /// Ends a handle: it is stale from now on.
     pub(crate) fn remove(&mut self, handle: u32) {
-        let index = (handle ^ self.secret) & INDEX_MASK;
-        let Some(slot) = self.slots.get_mut(index as usize).filter(|s| s.object != 0) else { return };
+        let raw = handle ^ self.secret;
+        let (index, generation) = (raw & INDEX_MASK, raw >> INDEX_BITS);
+        // One that has ended already may have another object in its place.
+        let live = |slot: &&mut Slot| slot.object != 0 && slot.generation == generation;
+        let Some(slot) = self.slots.get_mut(index as usize).filter(live) else { return };
         self.by_object.remove(&(slot.object, Arc::from(self.types.root(&slot.type_name))));
         slot.object = 0;
         slot.generation = (slot.generation + 1) & GENERATION_MASK;

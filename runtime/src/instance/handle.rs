@@ -222,6 +222,7 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
+        self.data.destroy_objects();
         self.data.kill_callbacks();
         let group = self.data.group();
         let members = {

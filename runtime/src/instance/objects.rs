@@ -1,6 +1,6 @@
 //! Handles that the host gives and takes: names that an app has for objects whose life is the host's business.
 
-use super::Instance;
+use super::{Instance, InstanceData};
 use crate::error::{Error, ErrorKind};
 use std::ffi::c_void;
 
@@ -39,6 +39,17 @@ impl Instance {
         object.map(|object| object as *mut c_void).map_err(|why| Error::new(ErrorKind::InvalidArgument, why))
     }
 
+    /// Gives another app a handle of the object that a handle of this app's stands for, and which is of the type `type_name *`. Each of the two
+    /// ends by itself.
+    ///
+    /// # Errors
+    /// As for [`Instance::object`] and [`Instance::handle`].
+    pub fn grant_handle(&self, handle: u32, type_name: &str, to: &Instance) -> Result<u32, Error> {
+        let object = self.object(handle, type_name)?;
+        let known_as = self.data().scopes.handles.borrow().type_name(handle);
+        to.handle(known_as.as_deref().unwrap_or(type_name), object)
+    }
+
     /// Ends the handle that the app has of an object of the type `type_name *`: for the app it is stale from now on, wherever it has kept it. To be
     /// called before the object goes. Whether the app knew the object.
     ///
@@ -53,5 +64,17 @@ impl Instance {
         // A scope that would end it later must not end another one in its place.
         scopes.keep(handle);
         Ok(true)
+    }
+}
+
+impl InstanceData {
+    /// The host gives the instance up: what it has set destructors for goes.
+    pub(super) fn destroy_objects(&self) {
+        loop {
+            let destroyed = self.scopes.handles.borrow_mut().pop_destroyed();
+            let Some((object, destructor)) = destroyed else { return };
+            // SAFETY: the promise to `Linker::handle_destructor`. The table is not borrowed: the destructor may call the app.
+            unsafe { (destructor.function)(object as *mut c_void, destructor.data) };
+        }
     }
 }

@@ -149,7 +149,7 @@ impl Crossing {
             }
             Crossing::User => opaque("void"),
             Crossing::Function { signature, .. } => signature.declare(format!("(*{declarator})")),
-            Crossing::Handle { type_name } => opaque(type_name),
+            Crossing::Handle { type_name, .. } => opaque(type_name),
             Crossing::Str => opaque("char"),
             Crossing::Struct(record) => join(&record.to_string(), declarator),
             Crossing::Copied { element, .. } => match element.wrapped() {

@@ -214,7 +214,12 @@ impl<'a> Converter<'a> {
             Crossing::User => Ok(guest & 0xffff_ffff),
             _ if guest == 0 => {
                 // C would follow a NULL that is said to have something behind it. A pointer to one may be left out.
-                match ArrayType::of(&value.crossing).filter(|array| !matches!(array.count, Expr::Const(_))) {
+                let nullable = match &value.crossing {
+                    Crossing::Extent(extent) => extent.nullable,
+                    Crossing::Copied { count, .. } => matches!(count, Expr::Const(_)),
+                    _ => true,
+                };
+                match ArrayType::of(&value.crossing).filter(|_| !nullable) {
                     Some(array) => match count(array.count)? {
                         0 => Ok(0),
                         count => Err(format!("NULL, with a length of {count} elements")),

@@ -216,16 +216,14 @@ impl<'a> Marks<'a> {
         }))
     }
 
+    fn is_shadow(&self) -> bool {
+        let kind = self.what.map(|what| &what.kind);
+        matches!(kind, Some(AnnotationKind::Shadow | AnnotationKind::Extent(_, Some(ElementKind::Shadow), _)))
+    }
+
     /// Whether what it is can end.
     fn has_scope(&self) -> bool {
-        matches!(
-            self.what.map(|what| &what.kind),
-            Some(
-                AnnotationKind::Shadow
-                    | AnnotationKind::Handle(None)
-                    | AnnotationKind::Extent(_, Some(ElementKind::Shadow), _)
-            )
-        )
+        self.is_shadow() || matches!(self.what.map(|what| &what.kind), Some(AnnotationKind::Handle(None)))
     }
 
     fn shadow(&self, pointee: &CType) -> Option<Crossing> {
@@ -314,7 +312,7 @@ fn element(ty: &CType, kind: Option<ElementKind>) -> Result<(Element, u64), &'st
     let converted = |crossing| Ok((Element::Converted(Box::new(crossing)), 1));
     match (kind, ty) {
         (Some(ElementKind::Handle), CType::Pointer(object)) => {
-            converted(Crossing::Handle { type_name: type_name(object) })
+            converted(Crossing::Handle { type_name: type_name(object), ends: false })
         }
         (Some(ElementKind::Handle), _) => Err("a pointer to pointers"),
         (Some(ElementKind::Str), CType::Pointer(string)) if is_char(string) => converted(Crossing::Str),
