@@ -7,10 +7,14 @@
 //! - a writer that sees no reader after it has swapped the pointer may free every retired array: whoever comes later loads the new one;
 //! - a writer that sees a reader leaves the retired arrays to the next change.
 //!
+//! In the child of a `fork` there is only the thread that forked, which was in no handler: the readers of the parent's other threads are not there, and
+//! do not count ([`install_fork_handlers`]).
+//!
 //! What a range points to outlives its registration, and its owner waits for readers in the same way ([`Registration`]'s drop).
 
-use std::sync::Mutex;
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use wasmbridge_artifact::frames::{AddressMap, FrameLayout, FunctionTable, NameTable, TrapTable};
 use wasmbridge_artifact::vmctx::{CallbackRecord, DirectRecord};
 use wasmbridge_artifact::{FunctionKind, TrapCode};
@@ -123,6 +127,31 @@ fn change(edit: impl FnOnce(&mut Vec<Entry>)) {
     }
     if READERS.load(Ordering::SeqCst) == 0 {
         retired.clear();
+    }
+}
+
+thread_local! {
+    /// the writers' lock, while this thread forks
+    static FORKING: RefCell<Option<MutexGuard<'static, Vec<Retired>>>> = const { RefCell::new(None) };
+}
+
+/// Has a `fork` wait until nobody changes the ranges, and its child begin without readers. Once for the process.
+pub(crate) fn install_fork_handlers() -> std::io::Result<()> {
+    extern "C" fn before() {
+        let lock = WRITER.lock().unwrap_or_else(|e| e.into_inner());
+        let _ = FORKING.try_with(|forking| forking.replace(Some(lock)));
+    }
+    extern "C" fn after() {
+        let _ = FORKING.try_with(RefCell::take);
+    }
+    extern "C" fn in_child() {
+        READERS.store(0, Ordering::SeqCst);
+        after();
+    }
+    // SAFETY: functions of the type that it takes, which last as long as the process.
+    match unsafe { libc::pthread_atfork(Some(before), Some(after), Some(in_child)) } {
+        0 => Ok(()),
+        code => Err(std::io::Error::from_raw_os_error(code)),
     }
 }
 
@@ -276,6 +305,34 @@ mod tests {
         assert_eq!([0x10, 0x30].map(find), [0, 2]);
         drop(high);
         assert_eq!(find(0x30), 0);
+    }
+
+    #[test]
+    fn readers_of_other_threads_are_not_in_the_child_of_a_fork() {
+        install_fork_handlers().unwrap();
+        let (reading, wait) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _reader = Reader::new();
+                reading.wait();
+                wait.wait();
+            });
+            reading.wait();
+            // SAFETY: the child ends without returning, and uses nothing that another thread could have been changing.
+            unsafe {
+                let child = libc::fork();
+                if child == 0 {
+                    libc::alarm(20);
+                    // It would wait for the reader for ever.
+                    drop(register(0x900, 0x908, Range::Memory(1)));
+                    libc::_exit(0);
+                }
+                let mut status = -1;
+                assert_eq!(libc::waitpid(child, &mut status, 0), child);
+                assert_eq!(status, 0);
+            }
+            wait.wait();
+        });
     }
 
     #[test]

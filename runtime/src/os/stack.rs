@@ -1,6 +1,7 @@
 //! Where a thread's stack is.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A native stack: `[low, high)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +24,13 @@ thread_local! {
     static ID: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A number for this thread that no other live thread of the process has: the kernel's thread id.
+/// A number for this thread that no other thread of the process has or had. The kernel's would be given again when a thread has ended, and be
+/// another one in the child of a `fork`.
 pub(crate) fn thread_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
     ID.with(|id| {
         if id.get() == 0 {
-            // SAFETY: a plain system call.
-            id.set(unsafe { libc::gettid() } as u64);
+            id.set(NEXT.fetch_add(1, Ordering::Relaxed));
         }
         id.get()
     })

@@ -12,7 +12,7 @@
 //! the few functions that are made for it ([`guarded`]), ends that function. All else goes to the handler that was there before: the host's, a debugger's, a sanitizer's, or the default, which dumps core at the right pc.
 
 use super::{MAX_FRAMES, capture_of, landing, unwind};
-use crate::code::registry::{Range, Reader};
+use crate::code::registry::{self, Range, Reader};
 use crate::error::Error;
 use crate::os::guarded;
 use crate::window::Fault;
@@ -48,6 +48,7 @@ pub(crate) fn install() -> Result<(), Error> {
                 return Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(0));
             }
         }
+        registry::install_fork_handlers().map_err(|error| error.raw_os_error().unwrap_or(0))?;
         Ok(previous)
     });
     match installed {
