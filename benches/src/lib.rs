@@ -17,6 +17,9 @@ unsafe extern "C" {
     pub fn bench_import(n: c_int) -> c_int;
 }
 
+/// The guest, compiled by clang.
+pub const WASM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.wasm"));
+
 /// What the guest imports.
 #[unsafe(no_mangle)]
 pub extern "C" fn host_add(a: c_int, b: c_int) -> c_int {
@@ -37,8 +40,7 @@ impl App {
     /// Compiles, loads and instantiates the guest.
     pub fn new() -> App {
         let engine = Engine::new(Default::default()).expect("the engine starts");
-        let wasm = include_bytes!(concat!(env!("OUT_DIR"), "/guest.wasm"));
-        let artifact = wasmbridge_compiler::compile(wasm, &Default::default()).expect("the guest compiles");
+        let artifact = wasmbridge_compiler::compile(WASM, &Default::default()).expect("the guest compiles");
         let module = Module::load(&engine, &artifact).expect("the artifact loads");
         let mut linker = Linker::new(&engine);
         let function: extern "C" fn(c_int, c_int) -> c_int = host_add;
