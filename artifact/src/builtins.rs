@@ -117,6 +117,9 @@ builtins! {
     MemoryWait64 = "memory_wait64" (I64, I32, I64, I64, I64) -> I64;
     /// `(vmctx, memory, guest address, count) -> how many were woken, or a negative number if out of bounds`
     MemoryNotify = "memory_notify" (I64, I32, I64, I32) -> I64;
+
+    /// `(C function, VariadicCall)`: calls the function with the arguments that are written there, and writes its result registers there.
+    CallVariadic = "call_variadic" (I64, I64);
 }
 
 #[cfg(test)]

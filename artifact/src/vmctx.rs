@@ -315,6 +315,33 @@ impl CrossingFrame {
     }
 }
 
+/// A call of a variadic C function, register by register (System V psABI, 3.2.3).
+///
+/// # Layout
+/// The builtin `call_variadic` reads and writes it, thunks read the results.
+#[repr(C)]
+#[derive(Debug, Clone)]
+pub struct VariadicCall {
+    /// arguments in general registers, in order
+    pub general: [u64; 6],
+    /// arguments in vector registers
+    pub vector: [u64; 8],
+    /// how many of those there are: for `al`
+    pub vector_count: u64,
+    /// arguments on the stack, the lowest first
+    pub stack: *const u64,
+    /// eightbytes of them
+    pub stack_len: u64,
+    /// after the call
+    pub rax: u64,
+    /// after the call
+    pub rdx: u64,
+    /// after the call
+    pub xmm0: u64,
+    /// after the call
+    pub xmm1: u64,
+}
+
 /// What the host hands an entry trampoline (see [`entry`]).
 #[repr(C)]
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 //! `extern "C"`, a panic aborts.
 
 use crate::callback;
+use crate::crossing::variadic::call_variadic;
 use crate::crossing::{Refused, inbound, outbound, value_name};
 use crate::instance::{Admission, InstanceData};
 use crate::linker::ThunkInfo;
@@ -66,6 +67,7 @@ pub(crate) static TABLE: Table = table! {
     ThunkFunction: thunk_function,
     ThunkRange: thunk_range,
     ThunkReturned: thunk_returned,
+    CallVariadic: call_variadic,
 };
 
 /// What a status says.

@@ -19,6 +19,6 @@ pub mod signature;
 pub use prototype::{PrototypeError, TypeNames};
 pub use shape::{DirectShape, RecordReloc, Shape, ShapeCompiler, ShapeError, ShapeKind};
 pub use signature::{
-    CType, Crossing, Direction, Expr, Int, OnThread, OnTrap, Operand, Policy, Scalar, Scope, Signature, Value,
+    CType, Crossing, Direction, Expr, Int, OnThread, OnTrap, Operand, Policy, Scalar, Scope, Signature, Value, VarArgs,
     WhilePending,
 };

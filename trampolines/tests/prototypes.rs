@@ -16,6 +16,8 @@ const SEEDS: &[&str] = &[
     "int each(int (*f[scope: call, trap: unwind, default: -1])(int), int n) [unwind]",
     "int (*)(short, unsigned char, float, int64_t [], void (*[scope: until g])(void))",
     "long f(long *v[inout: n, valid: return - *k], int n, int *k[out], char **s[in str: NULL, nullable], db **d[out handle], void **u[out user: 2])",
+    "int f(int op, const char *m[format], ...)",
+    "int f(int n, va_list ap[varargs: int, char *s[str], double (*g)(int, ...[varargs: long *p[in: 2]]), int *v[out: n]], float _Complex z)",
 ];
 
 /// Words and characters that mean something.
@@ -51,6 +53,10 @@ const PIECES: &[&str] = &[
     "NULL",
     "nullable",
     "valid:",
+    "format",
+    "varargs: int,",
+    "va_list",
+    "_Complex",
     "return",
     "static",
     "n",
@@ -176,6 +182,7 @@ fn what_is_accepted_compiles() {
         "void *[in: 8]",
         "long *[inout]",
         "char **[out str: 3]",
+        "double _Complex",
     ];
     let results = ["void", "_Bool", "short", "unsigned", "long", "size_t", "int64_t", "float", "double", "char *"];
     for _ in 0..150 {

@@ -2,12 +2,13 @@
 
 use super::extents::{self, Callee, Pending, Ready};
 use super::records::{Converter, Copies, Phase};
+use super::variadic::{self, Packed};
 use super::{Refused, value_name};
 use crate::callback::CallbackInfo;
 use crate::instance::InstanceData;
 use std::ffi::CStr;
 use wasmbridge_artifact::vmctx::CallbackRecord;
-use wasmbridge_trampolines::{Crossing, Expr, Scalar, Signature};
+use wasmbridge_trampolines::{Crossing, Expr, Scalar, Signature, VarArgs};
 
 /// Replaces each native argument by its wasm value.
 ///
@@ -34,6 +35,43 @@ unsafe fn convert(
     copies: &mut Copies,
 ) -> Result<(), Refused> {
     let signature = &*info.signature;
+    let Some((index, _, args)) = signature.var_args() else {
+        // SAFETY: the caller's promise.
+        return unsafe { convert_all(instance, signature, slots, copies) };
+    };
+    let (count, list) = (slots.len(), slots[index]);
+    let named = |why| format!("{}: {why}", value_name(signature, Some(index)));
+    // SAFETY: the caller's promise: the variable arguments are what the prototype or the format says.
+    let packed = unsafe {
+        match args {
+            VarArgs::Listed(full) => {
+                let listed = &full.params[count..];
+                let mut all = slots.to_vec();
+                all[index] = 0;
+                all.extend(variadic::listed_in(list, listed).map_err(named)?);
+                convert_all(instance, full, &mut all, copies)?;
+                slots.copy_from_slice(&all[..count]);
+                Packed::of_listed(listed, &all[count..])
+            }
+            VarArgs::Format(format) => {
+                let format = slots[*format as usize];
+                convert_all(instance, signature, slots, copies)?;
+                variadic::formatted_in(instance, list, format).map_err(named)?
+            }
+        }
+    };
+    slots[index] = packed.show(instance).map_err(named)?;
+    Ok(())
+}
+
+/// # Safety
+/// As for [`enter`].
+unsafe fn convert_all(
+    instance: &InstanceData,
+    signature: &Signature,
+    slots: &mut [u64],
+    copies: &mut Copies,
+) -> Result<(), Refused> {
     let native: Vec<u64> = slots.to_vec();
     let mut pending = Pending::default();
     for (index, param) in signature.params.iter().enumerate() {
@@ -67,6 +105,8 @@ unsafe fn argument(
         Crossing::User => user_in(value),
         // SAFETY: the shape gives the address of the argument's bytes.
         Crossing::Struct(record) => unsafe { super::structs::argument_in(instance, copies, record, value) },
+        // The caller sees to them.
+        Crossing::VarArgs { .. } => Ok(0),
         _ if value == 0 => Ok(0),
         Crossing::Pointer { .. } => pointer_in(instance, value),
         Crossing::Handle { type_name, ends: false } => lend(instance, value, type_name),
@@ -155,7 +195,7 @@ pub(crate) unsafe fn function_or_pointer_in(
 }
 
 /// A handle that ends with the innermost scope, unless the object had one before.
-fn lend(instance: &InstanceData, object: u64, type_name: &str) -> Result<u64, Refused> {
+pub(super) fn lend(instance: &InstanceData, object: u64, type_name: &str) -> Result<u64, Refused> {
     let (handle, new) = instance.scopes.handles.borrow_mut().insert(object as usize, type_name)?;
     if new {
         instance.scopes.lend(handle);
@@ -183,7 +223,7 @@ pub(crate) unsafe fn string_in(instance: &InstanceData, pointer: u64) -> Result<
 /// Gives what a callback has written to its C caller.
 pub(crate) fn give_back(instance: &InstanceData, info: &CallbackInfo, native_addr: usize) -> Result<(), Refused> {
     let Some(mut copies) = instance.scopes.take_copies(native_addr) else { return Ok(()) };
-    let given = copies.give_back(instance, &info.signature, Phase::CallbackLeave);
+    let given = copies.give_back(instance, info.signature.with_listed(), Phase::CallbackLeave);
     copies.end(instance);
     given
 }
@@ -197,7 +237,7 @@ pub(crate) unsafe fn back(instance: &InstanceData, info: &CallbackInfo, slots: *
     instance.close_scope(slots as usize - 1);
     let pending = instance.scopes.take_pending(slots as usize);
     // SAFETY: the caller's promise; there is at least one slot.
-    unsafe { pending.convert(instance, &info.signature, Callee::Guest, *slots) }
+    unsafe { pending.convert(instance, info.signature.with_listed(), Callee::Guest, *slots) }
 }
 
 /// Replaces a callback's wasm result by its native value.

@@ -15,6 +15,7 @@ pub(crate) mod records;
 pub(crate) mod scope;
 pub(crate) mod scratch;
 pub(crate) mod structs;
+pub(crate) mod variadic;
 
 use wasmbridge_trampolines::{Crossing, Expr, Operand, Scalar, Signature};
 

@@ -3,10 +3,10 @@
 use super::extents::{Arrays, Callee, Pending, Ready, extent_out};
 use super::inbound::{pointer_in, range_error, string_in, user_in};
 use super::records::{Converter, Copies, Phase};
-use super::{Refused, value_name};
+use super::{Refused, value_name, variadic};
 use crate::instance::InstanceData;
 use crate::linker::ThunkInfo;
-use wasmbridge_trampolines::{Crossing, Direction, Expr, Scalar};
+use wasmbridge_trampolines::{Crossing, Direction, Expr, Scalar, Signature, VarArgs};
 
 /// Replaces each wasm argument by its native value.
 pub(crate) fn enter(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64]) -> Result<(), Refused> {
@@ -22,6 +22,53 @@ pub(crate) fn enter(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64]
 
 fn convert(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64], copies: &mut Copies) -> Result<(), Refused> {
     let signature = &*info.signature;
+    let (mut arrays, mut pending) = (Arrays::default(), Pending::default());
+    let made = (&mut arrays, &mut pending);
+    match signature.var_args() {
+        None => convert_all(instance, info, signature, slots, copies, made)?,
+        Some((index, ellipsis, args)) => {
+            let (count, guest_addr) = (slots.len(), slots[index]);
+            let named = |why| format!("{}: {why}", value_name(signature, Some(index)));
+            let words = match args {
+                VarArgs::Listed(full) => {
+                    let listed = &full.params[count..];
+                    let mut all = slots.to_vec();
+                    all.extend(variadic::listed_out(instance, guest_addr, listed).map_err(named)?);
+                    convert_all(instance, info, full, &mut all, copies, made)?;
+                    slots.copy_from_slice(&all[..count]);
+                    variadic::listed_words(listed, &all[count..])
+                }
+                VarArgs::Format(format) => {
+                    convert_all(instance, info, signature, slots, copies, made)?;
+                    let format = *format as usize;
+                    let (copy, arguments) = variadic::format_out(&mut arrays, slots[format])
+                        .map_err(|why| format!("{}: {why}", value_name(signature, Some(format))))?;
+                    slots[format] = copy;
+                    variadic::formatted_out(instance, guest_addr, &arguments).map_err(named)?
+                }
+            };
+            slots[index] = match ellipsis {
+                true => variadic::call_out(&mut arrays, signature, slots, &words),
+                false => variadic::va_list_out(&mut arrays, &words),
+            }
+            .map_err(named)?;
+        }
+    }
+    if !arrays.is_empty() {
+        instance.converted.begin(instance.next_crossing(), arrays, pending);
+    }
+    Ok(())
+}
+
+/// Replaces each wasm argument but the variable ones.
+fn convert_all(
+    instance: &InstanceData,
+    info: &ThunkInfo,
+    signature: &Signature,
+    slots: &mut [u64],
+    copies: &mut Copies,
+    (arrays, pending): (&mut Arrays, &mut Pending),
+) -> Result<(), Refused> {
     let guest: Vec<u64> = slots.to_vec();
     let name = |index| value_name(signature, Some(index));
     // Numbers first: lengths are computed from their native values.
@@ -35,15 +82,13 @@ fn convert(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64], copies:
             _ => slots[index] = 0,
         }
     }
-    let frame = instance.next_crossing();
     instance.converted.end_below(instance.crossings_now());
-    let (mut arrays, mut pending) = (Arrays::default(), Pending::default());
     // Then integers that lengths are read from, and then everything else.
     for first in [true, false] {
         for (index, param) in signature.params.iter().enumerate() {
             let Crossing::Extent(extent) = &param.crossing else { continue };
             if extent.cell().is_some() == first {
-                let call = (&mut arrays, &mut pending);
+                let call = (&mut *arrays, &mut *pending);
                 slots[index] = extent_out(instance, signature, slots, guest[index], index, extent, call)
                     .map_err(|why| format!("{}: {why}", name(index)))?;
             }
@@ -53,7 +98,7 @@ fn convert(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64], copies:
     for (index, param) in signature.params.iter().enumerate() {
         let value = guest[index];
         slots[index] = match &param.crossing {
-            Crossing::Scalar(_) | Crossing::User | Crossing::Extent(_) => continue,
+            Crossing::Scalar(_) | Crossing::User | Crossing::Extent(_) | Crossing::VarArgs { .. } => continue,
             // SAFETY: the shape gives the address of the argument's cells.
             Crossing::Struct(record) => unsafe {
                 super::structs::argument_out(instance, copies, info.name(), record, value)
@@ -67,16 +112,14 @@ fn convert(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64], copies:
                 converter.value_out(param, value, &count).map_err(|why| format!("{}: {why}", name(index)))?
             }
             _ if value == 0 => 0,
-            Crossing::Function { signature: callback, .. } => {
+            // A variable argument is not the call's to hold: C may keep it for good.
+            Crossing::Function { signature: callback, .. } if index < info.signature.params.len() => {
                 instance.function_pointer(callback, info, index, value as u32)?
             }
             crossing => pointer_like(instance, crossing, value).map_err(|why| format!("{}: {why}", name(index)))?,
         };
     }
-    if !arrays.is_empty() {
-        pending.keep(slots);
-        instance.converted.begin(frame, arrays, pending);
-    }
+    pending.keep(slots);
     Ok(())
 }
 
@@ -88,7 +131,7 @@ fn convert(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64], copies:
 pub(crate) unsafe fn back(instance: &InstanceData, info: &ThunkInfo, slot: u64) -> Result<Option<Ready>, Refused> {
     let Some(call) = instance.converted.take(instance.next_crossing()) else { return Ok(None) };
     // SAFETY: the caller's promise.
-    unsafe { call.pending.convert(instance, &info.signature, Callee::Native, slot) }.map(Some)
+    unsafe { call.pending.convert(instance, info.signature.with_listed(), Callee::Native, slot) }.map(Some)
 }
 
 /// A number, extended by its C type.
@@ -131,8 +174,9 @@ pub(crate) fn pointer_like(instance: &InstanceData, crossing: &Crossing, guest: 
         | Crossing::User
         | Crossing::Struct(_)
         | Crossing::Copied { .. }
-        | Crossing::Shadow { .. } => {
-            unreachable!("the callers convert numbers and structs")
+        | Crossing::Shadow { .. }
+        | Crossing::VarArgs { .. } => {
+            unreachable!("the callers convert numbers, structs and variable arguments")
         }
     }
 }
@@ -140,7 +184,7 @@ pub(crate) fn pointer_like(instance: &InstanceData, crossing: &Crossing, guest: 
 /// Gives what a C function has written to the app.
 pub(crate) fn give_back(instance: &InstanceData, info: &ThunkInfo) -> Result<(), Refused> {
     let Some(mut copies) = instance.take_copies() else { return Ok(()) };
-    let given = copies.give_back(instance, &info.signature, Phase::ThunkLeave);
+    let given = copies.give_back(instance, info.signature.with_listed(), Phase::ThunkLeave);
     copies.end(instance);
     given
 }
@@ -180,6 +224,7 @@ pub(crate) unsafe fn leave(instance: &InstanceData, info: &ThunkInfo, slot: &mut
         // SAFETY: the C function returned a string, by the prototype.
         Crossing::Str => unsafe { string_in(instance, native) },
         Crossing::Extent(_) => pointer_in(instance, native),
+        Crossing::VarArgs { .. } => unreachable!("a result is not variable arguments"),
         Crossing::Copied { .. } | Crossing::Shadow { .. } => {
             let mut copies = Copies::default();
             Converter::new(instance, &mut copies, Phase::ThunkLeave).value_in(result, native, &|_| Ok(1))

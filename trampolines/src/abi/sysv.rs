@@ -70,6 +70,8 @@ pub enum Place {
     Stack(Piece),
     /// on the stack: a struct of so many eightbytes
     StackStruct(u32),
+    /// `...`: in whatever is left, as each of them would be
+    Variadic,
 }
 
 /// How a result comes back.
@@ -104,7 +106,29 @@ pub fn classify(signature: &Signature) -> Call {
     Call { params, result }
 }
 
+impl Call {
+    /// How many registers of each class, and eightbytes of the stack, the parameters take that are not variable.
+    pub fn taken(&self) -> (usize, usize, usize) {
+        let (mut integer, mut sse, mut stack) = (usize::from(self.result == Returned::Memory), 0, 0);
+        for place in &self.params {
+            match place {
+                Place::Registers(pieces) => {
+                    let vector = pieces.iter().filter(|piece| piece.class == Class::Sse).count();
+                    (integer, sse) = (integer + pieces.len() - vector, sse + vector);
+                }
+                Place::Stack(_) => stack += 1,
+                Place::StackStruct(eightbytes) => stack += *eightbytes as usize,
+                Place::Variadic => {}
+            }
+        }
+        (integer, sse, stack)
+    }
+}
+
 fn place(param: &Value, free: &mut (usize, usize)) -> Place {
+    if let Crossing::VarArgs { ellipsis: true, .. } = param.crossing {
+        return Place::Variadic;
+    }
     if let Some(pieces) = pieces(param) {
         let sse = pieces.iter().filter(|piece| piece.class == Class::Sse).count();
         let integer = pieces.len() - sse;

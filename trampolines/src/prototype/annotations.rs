@@ -7,16 +7,17 @@
 //!             | "scope" ":" ( "call" | "once" | "forever" | "until" NAME )
 //!             | "trap" ":" ( "return" | "abort" | "unwind" ) | "pending" ":" ( "default" | "run" )
 //!             | "thread" ":" ( "refuse" | "wait" [ NUMBER ] | "queue" ) | "default" ":" [ "-" ] NUMBER
+//!             | "format" [ ":" "printf" ] | "varargs" ":" declaration { "," declaration }
 //! length      = "NULL" | sum
 //! sum         = product { ( "+" | "-" ) product }
 //! product     = factor { "*" factor }
 //! factor      = NUMBER | NAME | "*" NAME | "return" | "(" sum ")"
 //! ```
 
-use super::ast::{Annotation, AnnotationKind, ElementKind, Expr, Length, Operator};
+use super::ast::{Annotation, AnnotationKind, Declaration, ElementKind, Expr, Length, Operator};
 use super::error::{Problem, PrototypeError};
 use super::lexer::Token;
-use super::parser::Parser;
+use super::parser::{MAX_PARAMS, Parser};
 use crate::signature::{Direction, OnThread, OnTrap, Scope, WhilePending};
 
 /// The most operators in one expression: it is a tree that is walked by recursion.
@@ -25,8 +26,8 @@ const MAX_OPERATORS: u32 = 64;
 /// Words that begin an annotation. A bracket that begins with another word is an array's.
 fn is_annotation(word: &str) -> bool {
     let words = [
-        "user", "nonnull", "nullable", "handle", "str", "in", "out", "inout", "valid", "shadow", "scope", "leaf",
-        "unwind",
+        "user", "nonnull", "nullable", "handle", "str", "in", "out", "inout", "valid", "shadow", "format", "varargs",
+        "scope", "leaf", "unwind",
     ];
     words.contains(&word) || is_policy(word)
 }
@@ -59,7 +60,7 @@ impl Parser<'_> {
     fn annotation(&mut self) -> Result<AnnotationKind, PrototypeError> {
         let Token::Word(word) = self.token() else { return Err(self.expected("an annotation")) };
         if !is_annotation(word) {
-            let words = "an annotation: `user`, `handle`, `str`, `in`, `out`, `inout`, `valid`, `shadow`, `nonnull`, `nullable`, `scope`, \
+            let words = "an annotation: `user`, `handle`, `str`, `in`, `out`, `inout`, `valid`, `shadow`, `format`, `varargs`, `nonnull`, `nullable`, `scope`, \
                  `trap`, `pending`, `thread`, `default`, `leaf` or `unwind`";
             return Err(self.expected(words));
         }
@@ -84,6 +85,11 @@ impl Parser<'_> {
             "thread" => AnnotationKind::Thread(self.thread()?),
             "default" => AnnotationKind::Default(self.default()?),
             "unwind" => AnnotationKind::Unwind,
+            "format" => self.format()?,
+            "varargs" => {
+                self.expect(':', "`:` and the types of the arguments after `varargs`")?;
+                AnnotationKind::VarArgs(self.nested(Parser::listed)?)
+            }
             _ => AnnotationKind::Scope(self.scope()?),
         })
     }
@@ -100,6 +106,33 @@ impl Parser<'_> {
             self.advance();
         }
         Ok(AnnotationKind::Extent(direction, kind, self.length()?))
+    }
+
+    fn format(&mut self) -> Result<AnnotationKind, PrototypeError> {
+        if self.accept(':') {
+            match self.token() {
+                Token::Word("printf") => self.advance(),
+                Token::Word("scanf") => {
+                    let message = "a format of `scanf` says where to write through pointers, and is not supported";
+                    return Err(self.error_at(self.at(), Problem::Meaning(message.to_owned())));
+                }
+                _ => return Err(self.expected("`printf`")),
+            }
+        }
+        Ok(AnnotationKind::Format)
+    }
+
+    /// Declarations up to the end of the bracket.
+    fn listed(&mut self) -> Result<Vec<Declaration>, PrototypeError> {
+        let mut listed = vec![self.declaration()?];
+        while self.accept(',') {
+            if listed.len() == MAX_PARAMS {
+                let message = format!("at most {MAX_PARAMS} arguments can be listed");
+                return Err(self.error_at(self.at(), Problem::Meaning(message)));
+            }
+            listed.push(self.declaration()?);
+        }
+        Ok(listed)
     }
 
     fn length(&mut self) -> Result<Option<Length>, PrototypeError> {

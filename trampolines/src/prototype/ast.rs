@@ -40,14 +40,14 @@ pub(crate) enum Type {
         at_least: bool,
     },
     Function(Box<Function>),
+    /// `...`, in the place of a parameter
+    Ellipsis,
 }
 
 /// A function type.
 #[derive(Debug, Clone)]
 pub(crate) struct Function {
     pub(crate) params: Vec<Declaration>,
-    /// where `...` stands
-    pub(crate) variadic: Option<usize>,
     pub(crate) result: Type,
     /// annotations of the result, and of the function itself
     pub(crate) annotations: Vec<Annotation>,
@@ -77,6 +77,8 @@ pub(crate) enum AnnotationKind {
     Str(Option<Length>),
     Extent(Direction, Option<ElementKind>, Option<Length>),
     Valid(Expr),
+    Format,
+    VarArgs(Vec<Declaration>),
     Shadow,
     Scope(Scope),
     Leaf,
@@ -115,6 +117,8 @@ impl AnnotationKind {
             AnnotationKind::Str(_) => "str",
             AnnotationKind::Extent(direction, ..) => direction.word(),
             AnnotationKind::Valid(_) => "valid",
+            AnnotationKind::Format => "format",
+            AnnotationKind::VarArgs(_) => "varargs",
             AnnotationKind::Shadow => "shadow",
             AnnotationKind::Scope(_) => "scope",
             AnnotationKind::Leaf => "leaf",

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 const MAX_DEPTH: u32 = 64;
 
 /// The most parameters of a function. C compilers need to support 127 (C11, 5.2.4.1).
-const MAX_PARAMS: usize = 255;
+pub(super) const MAX_PARAMS: usize = 255;
 
 pub(super) struct Parser<'a> {
     pub(super) names: &'a TypeNames,
@@ -33,7 +33,7 @@ pub(super) struct Parser<'a> {
 enum Derivation {
     Pointer,
     Array { len: Option<Expr>, at_least: bool },
-    Function { params: Vec<Declaration>, variadic: Option<usize>, annotations: Vec<Annotation> },
+    Function { params: Vec<Declaration>, annotations: Vec<Annotation> },
 }
 
 #[derive(Default)]
@@ -82,7 +82,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Specifiers and a declarator, which may lack a name.
-    fn declaration(&mut self) -> Result<Declaration, PrototypeError> {
+    pub(super) fn declaration(&mut self) -> Result<Declaration, PrototypeError> {
         let at = self.at();
         let ty = self.specifiers()?;
         self.declared(at, ty)
@@ -95,8 +95,8 @@ impl<'a> Parser<'a> {
             ty = match derivation {
                 Derivation::Pointer => Type::Pointer(Box::new(ty)),
                 Derivation::Array { len, at_least } => Type::Array { element: Box::new(ty), len, at_least },
-                Derivation::Function { params, variadic, annotations } => {
-                    Type::Function(Box::new(Function { params, variadic, result: ty, annotations }))
+                Derivation::Function { params, annotations } => {
+                    Type::Function(Box::new(Function { params, result: ty, annotations }))
                 }
             };
         }
@@ -193,14 +193,18 @@ impl<'a> Parser<'a> {
     fn parameters(&mut self) -> Result<Derivation, PrototypeError> {
         self.advance();
         let mut params = Vec::new();
-        let mut variadic = None;
         if self.token() == Token::Word("void") && self.token_after(1) == Token::Punct(')') {
             self.advance();
         }
         while self.token() != Token::Punct(')') {
             if self.token() == Token::Ellipsis {
-                variadic = Some(self.at());
+                let at = self.at();
                 self.advance();
+                let mut annotations = Vec::new();
+                while self.token() == Token::Punct('[') && self.opens_annotation() {
+                    self.annotations(&mut annotations)?;
+                }
+                params.push(Declaration { at, name: None, ty: Type::Ellipsis, annotations });
                 break;
             }
             if params.len() == MAX_PARAMS {
@@ -217,7 +221,7 @@ impl<'a> Parser<'a> {
             }
         }
         self.expect(')', "`)` after the parameters")?;
-        Ok(Derivation::Function { params, variadic, annotations: Vec::new() })
+        Ok(Derivation::Function { params, annotations: Vec::new() })
     }
 
     /// Parses one level deeper.

@@ -33,6 +33,14 @@
 //!
 //! For a callback, that room is asked for after `callback_enter`, by [`CallbackResult`] with the address of these cells, while cell 1 is 0.
 //!
+//! # Variable arguments
+//!
+//! The cell of `...` holds for a callback the address of a `va_list` of C's (psABI, 3.5.7), made of the registers and the stack as they came; the builtin
+//! replaces it by the guest address of packed slots. For a thunk it holds that guest address, and the builtin replaces it by the address of a
+//! [`VariadicCall`], by which [`CallVariadic`] then makes the call. A `va_list` parameter is the same, but the call is an ordinary one.
+//!
+//! [`VariadicCall`]: wasmbridge_artifact::vmctx::VariadicCall
+//! [`CallVariadic`]: wasmbridge_artifact::Builtin::CallVariadic
 //! [`CallbackPointer`]: wasmbridge_artifact::Builtin::CallbackPointer
 //! [`CallbackResult`]: wasmbridge_artifact::Builtin::CallbackResult
 //! [`ThunkPointer`]: wasmbridge_artifact::Builtin::ThunkPointer
@@ -50,6 +58,7 @@ mod scalar;
 mod structs;
 mod thunk;
 mod unwind;
+mod variadic;
 
 pub use compiler::{DirectShape, ShapeCompiler};
 

@@ -7,7 +7,7 @@
 //! - A function that *calls* would have them copied by a call of `memcpy`, which a shape cannot make. It passes what is in registers first, then
 //!   nothing in the registers that are left, and then eight bytes after eight as integers, for which only the stack is left.
 
-use crate::abi::sysv::{self, Class, INTEGER_REGISTERS, Piece, Place, Returned};
+use crate::abi::sysv::{self, Class, INTEGER_REGISTERS, Piece, Place, Returned, SSE_REGISTERS};
 use crate::signature::Signature;
 use cranelift_codegen::ir::{self, AbiParam, ArgumentPurpose, Type, types};
 use cranelift_codegen::isa::CallConv;
@@ -35,6 +35,12 @@ pub(super) fn called(signature: &Signature) -> ir::Signature {
     let mut native = start(&call.result);
     for place in &call.params {
         match place {
+            // All registers that are left: whatever is in them.
+            Place::Variadic => {
+                let (integer, sse, _) = call.taken();
+                native.params.extend((integer..INTEGER_REGISTERS).map(|_| AbiParam::new(types::I64)));
+                native.params.extend((sse..SSE_REGISTERS).map(|_| AbiParam::new(types::F64)));
+            }
             Place::Registers(pieces) => native.params.extend(pieces.iter().map(|&piece| scalar(piece))),
             Place::Stack(piece) => native.params.push(scalar(*piece)),
             Place::StackStruct(eightbytes) => {
@@ -72,7 +78,7 @@ pub(super) fn calling(signature: &Signature) -> (ir::Signature, Vec<Source>) {
         }
         for (param, place) in call.params.iter().enumerate() {
             let eightbytes = match place {
-                Place::Registers(_) => continue,
+                Place::Registers(_) | Place::Variadic => continue,
                 Place::Stack(_) => 1,
                 Place::StackStruct(eightbytes) => *eightbytes,
             };

@@ -4,7 +4,7 @@ use super::callback::Callback;
 use super::emit::Emit;
 use super::native::{self, Source};
 use super::thunk::Thunk;
-use crate::abi::sysv::{self, Place, Returned};
+use crate::abi::sysv::{self, INTEGER_REGISTERS, Place, Returned, SSE_REGISTERS};
 use crate::signature::{Crossing, Signature};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, Type, Value, types};
@@ -74,6 +74,13 @@ pub(super) fn store_arguments(
                     emit.store_cell(next(), cells, piece);
                 }
                 emit.cells_address(cells)
+            }
+            (_, Place::Variadic) => {
+                let (integer, sse, stack) = call.taken();
+                let mut rest = |count| (0..count).map(|_| next()).collect::<Vec<_>>();
+                let general = rest(INTEGER_REGISTERS - integer);
+                let vector = rest(SSE_REGISTERS - sse);
+                super::variadic::store_va_list(emit, &general, &vector, stack)
             }
             _ => next(),
         };

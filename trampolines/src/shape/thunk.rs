@@ -39,6 +39,7 @@ pub(super) fn build(builder: FunctionBuilder<'_>, signature: &Signature, config:
     thunk.store_room(&mut params);
     if signature.needs_slots(ShapeKind::Thunk) {
         let slots = thunk.emit.cells(params.len().max(1));
+        thunk.variadic = signature.var_args().filter(|var_args| var_args.1).map(|var_args| (slots, var_args.0));
         let params = thunk.enter(&params, slots);
         let result = thunk.call(&params);
         thunk.leave(&result, slots);
@@ -65,13 +66,22 @@ pub(super) struct Thunk<'a> {
     pub(super) struct_args: Vec<(usize, StackSlot)>,
     /// the result's cells, if it is a struct
     pub(super) struct_result: Option<StructResult>,
+    /// the slots, and which of them is that of `...`
+    variadic: Option<(StackSlot, usize)>,
 }
 
 impl<'a> Thunk<'a> {
     /// A thunk whose record is this, with nothing converted.
     pub(super) fn start(mut emit: Emit<'a>, signature: &'a Signature, record: Value) -> Thunk<'a> {
         let vmctx = emit.load_pointer(record, thunk::VMCTX);
-        Thunk { emit, signature, at: Here { record, vmctx }, struct_args: Vec::new(), struct_result: None }
+        Thunk {
+            emit,
+            signature,
+            at: Here { record, vmctx },
+            struct_args: Vec::new(),
+            struct_result: None,
+            variadic: None,
+        }
     }
 
     /// Converts arguments, each inline.
@@ -178,7 +188,7 @@ impl<'a> Thunk<'a> {
         self.through_slots(Builtin::ThunkEnter, slots);
         let record = self.emit.reload(&spilled)[0];
         self.at = Here { record, vmctx: self.emit.load_pointer(record, thunk::VMCTX) };
-        self.load_natives(slots)
+        if self.variadic.is_some() { Vec::new() } else { self.load_natives(slots) }
     }
 
     /// Calls a builtin that converts slots; traps if it refuses.
@@ -197,7 +207,8 @@ impl<'a> Thunk<'a> {
         if self.signature.leaf {
             let spilled = emit.spill(&[record]);
             let function = emit.load_pointer(record, thunk::FUNCTION);
-            let result = emit.call_for_all(native::calling(self.signature).0, function, values);
+            let result = self.call_function(function, vmctx, values);
+            let emit = &mut self.emit;
             let record = emit.reload(&spilled)[0];
             let vmctx = emit.load_pointer(record, thunk::VMCTX);
             self.at = Here { record, vmctx };
@@ -216,7 +227,8 @@ impl<'a> Thunk<'a> {
 
         let spilled = emit.spill(&[record]);
         let function = emit.load_pointer(record, thunk::FUNCTION);
-        let result = emit.call_for_all(native::calling(self.signature).0, function, values);
+        let result = self.call_function(function, vmctx, values);
+        let emit = &mut self.emit;
 
         let record = emit.reload(&spilled)[0];
         let vmctx = emit.load_pointer(record, thunk::VMCTX);
@@ -251,6 +263,13 @@ impl<'a> Thunk<'a> {
         let (record, vmctx) = (joined[0], joined[1]);
         self.at = Here { record, vmctx };
         result
+    }
+
+    fn call_function(&mut self, function: Value, vmctx: Value, values: &[Value]) -> Vec<Value> {
+        match self.variadic {
+            Some((slots, cell)) => self.call_variadic(function, vmctx, slots, cell),
+            None => self.emit.call_for_all(native::calling(self.signature).0, function, values),
+        }
     }
 
     /// Converts the result inline, and returns it.

@@ -1,5 +1,6 @@
 //! The canonical text of a signature: valid C but for the annotations, without names but those that expressions need.
 
+use super::VarArgs;
 use super::{
     CType, Crossing, Direction, Element, Expr, Extent, Length, Member, MemberType, Record, Scope, Signature, Value,
 };
@@ -24,12 +25,37 @@ impl Signature {
     /// The declaration of `declarator` as a function of this signature.
     fn declare(&self, declarator: String) -> String {
         let mut used = BTreeSet::new();
-        for param in &self.params {
+        for param in &self.with_listed().params {
             param.expressions(&mut |expr| expr.operands(&mut |operand| used.extend(operand.param())));
         }
-        let params = self.params.iter().enumerate().map(|(i, param)| {
-            let name = if used.contains(&(i as u32)) { format!("a{}", i + 1) } else { String::new() };
-            param.declare(name, 'a')
+        let name = |i: usize| if used.contains(&(i as u32)) { format!("a{}", i + 1) } else { String::new() };
+        let format = match self.var_args() {
+            Some((_, _, VarArgs::Format(index))) => Some(*index as usize),
+            _ => None,
+        };
+        // What is written is that a length is read from it, which the list may say.
+        let shown = |i: usize| {
+            if self.var_args().is_some_and(|(at, ..)| at == i) {
+                &self.params[i]
+            } else {
+                &self.with_listed().params[i]
+            }
+        };
+        let params = (0..self.params.len()).map(|i| match &shown(i).crossing {
+            Crossing::VarArgs { ellipsis, args } => {
+                let mut text = if *ellipsis { "...".to_owned() } else { "va_list ".to_owned() };
+                if let VarArgs::Listed(full) = args {
+                    let listed = full.params.iter().enumerate().skip(self.params.len());
+                    let listed: Vec<String> = listed.map(|(i, param)| param.declare(name(i), 'a')).collect();
+                    text += &format!("[varargs: {}]", listed.join(", "));
+                }
+                text.trim_end().to_owned()
+            }
+            Crossing::Str if format == Some(i) => {
+                let nonnull = if shown(i).nonnull { ", nonnull" } else { "" };
+                shown(i).declare_as(format!("{}[format{nonnull}]", name(i)))
+            }
+            _ => shown(i).declare(name(i), 'a'),
         });
         let params: Vec<String> = params.collect();
         let params = if params.is_empty() { "void".to_owned() } else { params.join(", ") };
@@ -106,6 +132,7 @@ impl Value {
                 words.extend(ends.then(|| spelled_scope(&Scope::Call)));
             }
             Crossing::Str => words.push("str".to_owned()),
+            Crossing::VarArgs { .. } => {}
             Crossing::Extent(extent) => words.push(extent.annotation(prefix)),
             Crossing::Copied { direction, count, element } => {
                 let word = if element.wrapped().is_some() { " shadow" } else { "" };
@@ -151,6 +178,8 @@ impl Crossing {
             Crossing::Function { signature, .. } => signature.declare(format!("(*{declarator})")),
             Crossing::Handle { type_name, .. } => opaque(type_name),
             Crossing::Str => opaque("char"),
+            Crossing::VarArgs { ellipsis: true, .. } => "...".to_owned(),
+            Crossing::VarArgs { .. } => join("va_list", declarator),
             Crossing::Struct(record) => join(&record.to_string(), declarator),
             Crossing::Copied { element, .. } => match element.wrapped() {
                 Some(inner) => inner.declare_as(format!("*{declarator}")),

@@ -9,6 +9,7 @@
 mod ctype;
 mod display;
 mod extent;
+pub mod format;
 pub(crate) mod lower;
 mod policy;
 mod record;
@@ -106,8 +107,25 @@ pub enum Crossing {
         /// how long C keeps it; `None` if nothing is said
         scope: Option<Scope>,
     },
+    /// `...` or a `va_list`: in wasm, the address of packed slots.
+    VarArgs {
+        /// whether it is `...`
+        ellipsis: bool,
+        /// what they are
+        args: VarArgs,
+    },
     /// A struct or union by value: converted member by member, its padding zero. In wasm it is the one scalar in it, or an address.
     Struct(Arc<Record>),
+}
+
+/// What the variable arguments of a call are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum VarArgs {
+    /// what the format says that is the parameter of this number
+    Format(u32),
+    /// As a function without variable arguments would have them: its parameters are all of this one's, with user data in the place of `...`, and
+    /// then the listed ones.
+    Listed(Box<Signature>),
 }
 
 /// How long a function pointer is kept by who gets it.
@@ -141,6 +159,25 @@ impl Signature {
         crate::prototype::parse(text, names)
     }
 
+    /// Lengths among the listed arguments may depend on the result.
+    pub(crate) fn give_result_to_listed(&mut self) {
+        for param in &mut self.params {
+            if let Crossing::VarArgs { args: VarArgs::Listed(full), .. } = &mut param.crossing {
+                full.result.clone_from(&self.result);
+            }
+        }
+    }
+
+    /// Names the function.
+    pub(crate) fn set_name(&mut self, name: Option<&str>) {
+        self.name = name.map(str::to_owned);
+        for param in &mut self.params {
+            if let Crossing::VarArgs { args: VarArgs::Listed(full), .. } = &mut param.crossing {
+                full.name = name.map(str::to_owned);
+            }
+        }
+    }
+
     /// The type that the wasm function has.
     pub fn wasm_type(&self) -> FuncType {
         let mut params: Vec<ValType> = self.params.iter().map(Value::wasm_type).collect();
@@ -150,6 +187,22 @@ impl Signature {
             params.splice(0..0, results.drain(..));
         }
         FuncType { params, results }
+    }
+
+    /// The number of the parameter that stands for variable arguments, whether that is `...`, and what they are.
+    pub fn var_args(&self) -> Option<(usize, bool, &VarArgs)> {
+        self.params.iter().enumerate().find_map(|(index, param)| match &param.crossing {
+            Crossing::VarArgs { ellipsis, args } => Some((index, *ellipsis, args)),
+            _ => None,
+        })
+    }
+
+    /// The parameters with the variable arguments that are listed.
+    pub fn with_listed(&self) -> &Signature {
+        match self.var_args() {
+            Some((_, _, VarArgs::Listed(full))) => full,
+            _ => self,
+        }
     }
 
     /// Whether the wasm function gets an address to write its result to: that is how the wasm C ABI returns a struct, unless it has
@@ -185,6 +238,11 @@ impl Crossing {
 }
 
 impl Value {
+    /// A value that may be NULL if it is a pointer.
+    pub(crate) fn new(name: Option<&str>, crossing: Crossing) -> Value {
+        Value { name: name.map(str::to_owned), crossing, nonnull: false }
+    }
+
     /// The type that carries it in wasm.
     pub fn wasm_type(&self) -> ValType {
         match &self.crossing {

@@ -201,6 +201,88 @@ fn what_a_length_is_read_from_is_a_copy() {
 }
 
 #[test]
+fn variable_arguments() {
+    check("int printf(const char *format[format], ...)", "int (char *[format], ...) = (i32, i32) -> i32");
+    check(
+        "int f(FILE *f[handle], const char *m[format, nonnull], va_list ap)",
+        "int (FILE *[handle], char *[format, nonnull], va_list) = (i32, i32, i32) -> i32",
+    );
+    check("int f(const char *m[format: printf], ...)", "int (char *[format], ...) = (i32, i32) -> i32");
+    check(
+        "int f(int op, ...[varargs: int, double, void *p[user]])",
+        "int (int, ...[varargs: int, double, void *[user]]) = (i32, i32) -> i32",
+    );
+    check(
+        "int f(int k, va_list ap[varargs: int *v[out: n * k, valid: return], int n], char c)",
+        "int (int a1, va_list [varargs: int *[out: a5 * a1, valid: return], int a5], char) = (i32, i32, i32) -> i32",
+    );
+    check(
+        "void f(void (*handler)(void *context[user], const char *message[format], ...))",
+        "void (void (*)(void *[user], char *[format], ...)) = (i32) -> ()",
+    );
+    check(
+        "float _Complex f(double _Complex)",
+        "struct { float m1; float m2; } (struct { double m1; double m2; }) = (i32, i32) -> ()",
+    );
+    assert!(Signature::parse("int f(const char *m[format], ...)").unwrap().needs_slots(ShapeKind::Thunk));
+}
+
+#[test]
+fn errors_in_variable_arguments_point_at_the_place() {
+    check_error(
+        "int printf(const char *, ...)",
+        (1, 26),
+        "parameter 2: what the arguments are is not known: say `[format]` of the parameter with the format, or list their types, \
+         as in `[varargs: int, void *]`",
+    );
+    check_error(
+        "int f(const char *m[format])",
+        (1, 21),
+        "parameter 1, `m`: `[format]` is for a function with `...` or a `va_list`; say `[str]`",
+    );
+    check_error(
+        "int f(int *m[format], ...)",
+        (1, 14),
+        "parameter 1, `m`: `[format]` needs a `char *`, and this is a pointer to `int`",
+    );
+    check_error(
+        "int sscanf(const char *s[str], const char *m[format: scanf], ...)",
+        (1, 54),
+        "a format of `scanf` says where to write through pointers, and is not supported",
+    );
+    check_error("int f(const char *m[format: strftime], ...)", (1, 29), "expected `printf`, found `strftime`");
+    check_error(
+        "int f(const char *m[format], ...[varargs: int])",
+        (1, 34),
+        "parameter 2: the arguments are those of the format or those that are listed, not both",
+    );
+    check_error(
+        "int f(int n, ...[varargs: float x])",
+        (1, 27),
+        "variable argument 1, `x` of parameter 2: it is passed as `double`: say that",
+    );
+    check_error(
+        "int f(int n, ...[varargs: int, short])",
+        (1, 32),
+        "variable argument 2 of parameter 2: it is passed as `int`: say that",
+    );
+    check_error(
+        "int f(int n, ...[varargs])",
+        (1, 25),
+        "expected `:` and the types of the arguments after `varargs`, found `]`",
+    );
+    check_error("int f(int n, ...[varargs: ])", (1, 27), "expected a type, found `]`");
+    check_error(
+        "int f(int n, ...[str])",
+        (1, 18),
+        "parameter 2: `str` is not for variable arguments, or is said twice",
+    );
+    check_error("int f(int *n[varargs: int])", (1, 14), "parameter 1, `n`: `[varargs]` is for `...` or a `va_list`");
+    check_error("int f(..., int n)", (1, 10), "expected `)` after the parameters, found `,`");
+    check_error("va_list f(void)", (1, 1), "the result: `va_list` is only the type of a parameter");
+}
+
+#[test]
 fn errors_in_extents_point_at_the_place() {
     check_error("int f(int *p[out 3])", (1, 18), "expected `,` or `]` after an annotation, found the number 3");
     check_error(
@@ -418,20 +500,27 @@ fn what_cannot_cross_yet_is_refused_by_name() {
         (1, 1),
         "the result: the members of `union u` are not known; define it to pass it by value",
     );
-    check_error(
-        "int printf(const char *, ...)",
-        (1, 26),
-        "the function: a variadic function (`...`) is not supported yet",
-    );
-    check_error(
-        "int f(int (*cb)(int, ...))",
-        (1, 22),
-        "parameter 1, `cb`: a variadic function (`...`) is not supported yet",
-    );
     check_error("long double f(int)", (1, 1), "the result: `long double` is not supported yet");
     check_error("int f(unsigned __int128 x)", (1, 7), "parameter 1, `x`: `__int128` is not supported yet");
-    check_error("int f(float _Complex)", (1, 7), "parameter 1: `float _Complex` is not supported yet");
-    check_error("int f(va_list ap)", (1, 7), "parameter 1, `ap`: `va_list` is not supported yet");
+    check_error("int f(long double x)", (1, 7), "parameter 1, `x`: `long double` is not supported yet");
+    check_error("__int128 f(void)", (1, 1), "the result: `__int128` is not supported yet");
+    check_error("long double _Complex f(void)", (1, 1), "the result: `long double _Complex` is not supported yet");
+    check_error("int f(long double *p)", (1, 7), "parameter 1, `p`: a pointer to `long double` is not supported yet");
+    check_error(
+        "struct { long a[3]; } f(const char *m[format], ...)",
+        (1, 1),
+        "the result: a variadic function that returns a struct of more than 16 bytes is not supported yet",
+    );
+    check_error(
+        "int f(va_list a[varargs: int], va_list b[varargs: int])",
+        (1, 32),
+        "parameter 2, `b`: a second list of variable arguments is not supported yet",
+    );
+    check_error(
+        "int f(int n, ...[varargs: struct { int x, y; } p])",
+        (1, 27),
+        "variable argument 1, `p` of parameter 2: a struct among variable arguments is not supported yet",
+    );
     check_error("int f(sqlite3 *db[user, handle])", (1, 25), "parameter 1, `db`: `user` does not go with `handle`");
     check_error("int *f(int n) [out: n]", (1, 16), "the result: `out` with a count on a result is not supported yet");
 }

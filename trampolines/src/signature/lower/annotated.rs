@@ -158,8 +158,11 @@ impl<'a> Marks<'a> {
         let count = |expr: &Expr| lowering.count(expr, params, place);
         Ok(Some(match kind {
             AnnotationKind::User => Crossing::User,
-            AnnotationKind::Str(None) if is_char(pointee) => Crossing::Str,
-            AnnotationKind::Str(None) => return Err(wrong("a `char *`")),
+            AnnotationKind::Str(None) | AnnotationKind::Format if is_char(pointee) => Crossing::Str,
+            AnnotationKind::Str(None) | AnnotationKind::Format => return Err(wrong("a `char *`")),
+            AnnotationKind::VarArgs(_) => {
+                return Err(lowering.meaning(at, place, "`[varargs]` is for `...` or a `va_list`"));
+            }
             AnnotationKind::Handle(None) => {
                 let ends = match &self.scope {
                     None => false,

@@ -3,6 +3,7 @@
 mod annotated;
 mod counts;
 mod records;
+mod variadic;
 
 use super::{
     CType, Crossing, Direction, Extent, MAX_CONVERTED, OnThread, Policy, Record, Scope, Signature, Value, WhilePending,
@@ -10,6 +11,8 @@ use super::{
 use crate::prototype::ast::{Annotation, AnnotationKind, Declaration, Function, Type};
 use crate::prototype::{Problem, PrototypeError};
 use annotated::Marks;
+use std::sync::Arc;
+use variadic::is_var_args;
 
 /// The most types, parameters and functions in a signature, names of types that the host defined counted for all that they
 /// stand for: a chain of such names can make a short prototype as large as one likes.
@@ -34,7 +37,7 @@ pub(crate) fn signature(text: &str, declaration: &Declaration) -> Result<Signatu
         return Err(lowering.error(declaration.at, Problem::Meaning(message)));
     };
     let mut signature = lowering.function(function, declaration.at, &Place::default())?;
-    signature.name.clone_from(&declaration.name);
+    signature.set_name(declaration.name.as_deref());
     Ok(signature)
 }
 
@@ -152,24 +155,27 @@ impl Lowering<'_> {
     }
 
     fn function(&mut self, function: &Function, at: usize, place: &Place) -> Result<Signature, PrototypeError> {
-        if let Some(at) = function.variadic {
-            return Err(self.unsupported(at, place, "a variadic function (`...`)"));
-        }
         let mut params = Vec::with_capacity(function.params.len());
         for (i, param) in function.params.iter().enumerate() {
             let place = place.parameter(i, param.name.as_deref());
             self.counts = counts::is_integer(&function.result);
-            params.push(self.parameter(param, &function.params, &place)?);
+            params.push(match is_var_args(&param.ty) {
+                true => Value::new(param.name.as_deref(), Crossing::User),
+                false => self.parameter(param, &function.params, &place)?,
+            });
         }
         self.measured(&mut params, &function.params, place)?;
+        self.var_args(&mut params, function, place)?;
         let result = self.result(function, at, &place.result())?;
         let leaf = self.said_of_function(function, "leaf", place)?;
         let unwind = self.said_of_function(function, "unwind", place)?;
         if let Some(at) = unwind.filter(|_| leaf.is_some()) {
             return Err(self.meaning(at, place, "a `leaf` is never left by unwinding: it calls nothing of the app's"));
         }
-        let signature = Signature { name: None, params, result, leaf: leaf.is_some(), unwind: unwind.is_some() };
+        let mut signature = Signature { name: None, params, result, leaf: leaf.is_some(), unwind: unwind.is_some() };
+        signature.give_result_to_listed();
         self.check_structs(&signature, at, place)?;
+        self.check_variadic(&signature, at, place)?;
         Ok(signature)
     }
 
@@ -236,7 +242,13 @@ impl Lowering<'_> {
                 marks.none(self, place, scalar)?;
                 Ok(Crossing::Scalar(*scalar))
             }
-            Type::Wide(name) => Err(self.unsupported(at, place, *name)),
+            Type::Wide(name) => match variadic::complex(name) {
+                Some(record) => {
+                    marks.none(self, place, name.trim_matches('`'))?;
+                    Ok(Crossing::Struct(Arc::new(record)))
+                }
+                None => Err(self.unsupported(at, place, *name)),
+            },
             Type::Record { keyword, tag, members: None } => {
                 let tag = tag.as_deref().unwrap_or_default();
                 let message = format!("the members of `{keyword} {tag}` are not known; define it to pass it by value");
@@ -248,13 +260,14 @@ impl Lowering<'_> {
                 self.by_value(record, at, place)
             }
             Type::Unknown(name) => Err(self.unknown(name, at, place)),
+            Type::Ellipsis => Err(self.meaning(at, place, "`...` is not a type")),
             _ => Err(self.meaning(at, place, "`void` is not the type of a value")),
         }
     }
 
     fn unknown(&self, name: &str, at: usize, place: &Place) -> PrototypeError {
-        if matches!(name, "va_list" | "__builtin_va_list" | "__gnuc_va_list") {
-            return self.unsupported(at, place, format!("`{name}`"));
+        if variadic::is_va_list(name) {
+            return self.meaning(at, place, format!("`{name}` is only the type of a parameter"));
         }
         self.meaning(at, place, format!("`{name}` is not a known type; define the name, or use a type of C's"))
     }
@@ -352,7 +365,7 @@ impl Lowering<'_> {
                     let message = "the array's length is not a constant, its elements have no known size, or it is 4 GiB or larger";
                     sized.ok_or_else(|| lowering.meaning(at, place, message))?
                 }
-                Type::Typedef(_) => unreachable!("`resolve` does not stop at a name"),
+                Type::Ellipsis | Type::Typedef(_) => unreachable!("neither is behind a pointer"),
             })
         })
     }
