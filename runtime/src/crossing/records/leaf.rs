@@ -2,6 +2,7 @@
 
 use super::Converter;
 use crate::crossing::Refused;
+use std::ops::Range;
 use wasmbridge_trampolines::signature::{Leaf, Sibling, Value};
 use wasmbridge_trampolines::{Crossing, Expr, Operand, Scalar};
 
@@ -72,6 +73,18 @@ pub(super) fn changed(leaf: &Leaf, side: Side, a: &[u8], b: &[u8]) -> bool {
             a[at..at + len] != b[at..at + len]
         }
     }
+}
+
+/// The bytes of a member in C.
+pub(super) fn native_bytes(leaf: &Leaf) -> Range<usize> {
+    let (start, end) = match leaf {
+        Leaf::Raw { native, mask, .. } => (*native as usize, *native as usize + mask.len()),
+        Leaf::Bits { native_bit, width, .. } => {
+            (*native_bit as usize / 8, (native_bit + u32::from(*width)).div_ceil(8) as usize)
+        }
+        Leaf::Value { native, value, .. } => (*native as usize, *native as usize + lengths(value).0),
+    };
+    start..end
 }
 
 fn named(value: &Value, at: u32, why: &str) -> Refused {

@@ -387,7 +387,16 @@ impl<'a> Converter<'a> {
             };
             let mut converted = native.clone();
             self.update(mirror, record, i, guest, &mut converted, Side::Guest)?;
-            memory::write_changes(start, if mirror.direction == Direction::Out { &[] } else { &native }, &converted);
+            if mirror.direction == Direction::Out {
+                memory::write_changes(start, &[], &converted);
+                continue;
+            }
+            // Members only: nobody need have set the padding between them.
+            for bytes in record.leaves().iter().map(leaf::native_bytes) {
+                // SAFETY: inside the element.
+                let to = unsafe { start.add(bytes.start) };
+                memory::write_changes(to, &native[bytes.clone()], &converted[bytes]);
+            }
         }
         Ok(())
     }
