@@ -172,6 +172,12 @@ fn check_canonical(text: &str, expected: &str) {
 }
 
 #[test]
+fn a_complex_member_is_two() {
+    let found = record("struct { char c; double _Complex z; float _Complex w[2]; }");
+    assert_eq!((found.native.size, found.guest.size, found.native.align), (40, 40, 8));
+}
+
+#[test]
 fn structs_behind_pointers_are_converted_where_they_differ() {
     check_canonical("void f(struct { int n; } *p[in])", "void (struct { int m1; } *[in])");
     assert!(matches!(

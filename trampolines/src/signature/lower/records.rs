@@ -106,10 +106,11 @@ impl Lowering<'_> {
                 Ok(MemberType::Value(value))
             }
             Type::Function(_) => Err(lowering.meaning(at, place, "a function cannot be a member")),
-            _ => {
-                let crossing = lowering.scalar(ty, marks, at, place)?;
-                Ok(MemberType::Value(Value { name: name(), crossing, nonnull: false }))
-            }
+            _ => Ok(match lowering.scalar(ty, marks, at, place)? {
+                // A complex number.
+                Crossing::Struct(record) => MemberType::Record(record),
+                crossing => MemberType::Value(Value { name: name(), crossing, nonnull: false }),
+            }),
         })
     }
 
