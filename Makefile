@@ -13,7 +13,7 @@ major := $(firstword $(subst ., ,$(version)))
 examples := $(MAKE) --no-print-directory -C c-examples RELEASE=$(release) HEADERS=$(abspath ffi/include) OUT=$(target)/c-examples
 
 .DEFAULT_GOAL := build
-.PHONY: help setup build demo test check bench peers install header clean
+.PHONY: help setup build demo test check bench peers sanitize install header clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -42,6 +42,9 @@ bench: setup build ## instruction counts against their budgets, and the timing p
 
 peers: setup ## one table of what crossings cost, here and with wasmtime and libffi (building wasmtime takes minutes)
 	@scripts/peers
+
+sanitize: ## the C API's test programs under valgrind and with sanitizers: takes minutes
+	@scripts/sanitize
 
 install: build ## install below PREFIX (/usr/local); DESTDIR is for packagers
 	@scripts/install "$(release)" "$(version)" "$(major)" "$(PREFIX)" "$(DESTDIR)"

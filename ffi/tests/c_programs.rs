@@ -68,6 +68,11 @@ fn run(command: &mut Command) {
     assert!(output.status.success() && error.is_empty(), "{command:?}: {}\n{out}{error}", output.status);
 }
 
+/// Words of an environment variable that `scripts/sanitize` sets: flags of the compiler, or a program that runs the tests' programs.
+fn words(variable: &str) -> Vec<String> {
+    std::env::var(variable).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
 #[track_caller]
 fn builds_and_runs(file: &str) {
     let directory = tempfile::tempdir().unwrap();
@@ -79,7 +84,9 @@ fn builds_and_runs(file: &str) {
         run(Command::new(compiler)
             .args(flags)
             .args(WARNINGS)
-            .args(["-g", "-O1", "-I"])
+            .args(["-g", "-O1"])
+            .args(words("WASMBRIDGE_C_FLAGS"))
+            .arg("-I")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("include"))
             .arg(source(file))
             // What follows is not C++ any more.
@@ -88,7 +95,9 @@ fn builds_and_runs(file: &str) {
             .args(LIBS)
             .arg("-o")
             .arg(&program));
-        run(Command::new(&program).arg(app()));
+        let mut command = words("WASMBRIDGE_C_RUNNER");
+        command.push(program.to_str().unwrap().to_owned());
+        run(Command::new(&command[0]).args(&command[1..]).arg(app()));
     }
 }
 
