@@ -7,8 +7,21 @@
 #define EXPORT(name)
 #endif
 
-/* In an app an import, otherwise a function that the benches define. */
+/* In an app imports, otherwise functions that the benches define. */
 int host_add(int a, int b);
+#ifndef PEERS
+int host_leaf(int a, int b);
+int host_pointer(const void *a, int b);
+int host_pointers(const void *a, const void *b);
+
+/* An object of the host's: in an app a handle. */
+#ifdef __wasm__
+typedef int object;
+#else
+typedef struct object *object;
+#endif
+int host_object(object o, int b);
+#endif
 
 EXPORT(bench_add) int bench_add(int a, int b) { return a + b; }
 
@@ -22,3 +35,32 @@ EXPORT(bench_import) int bench_import(int n) {
     for (int i = 0; i < n; i++) sum = host_add(sum, i);
     return sum;
 }
+
+/* The peers are compared by what is above. */
+#ifndef PEERS
+EXPORT(bench_import_leaf) int bench_import_leaf(int n) {
+    int sum = 0;
+    for (int i = 0; i < n; i++) sum = host_leaf(sum, i);
+    return sum;
+}
+
+EXPORT(bench_import_pointer) int bench_import_pointer(const int *a, int n) {
+    int sum = 0;
+    for (int i = 0; i < n; i++) sum = host_pointer(a, sum);
+    return sum;
+}
+
+EXPORT(bench_import_pointers) int bench_import_pointers(const int *a, int n) {
+    int sum = 0;
+    for (int i = 0; i < n; i++) sum += host_pointers(a, a + 1);
+    return sum;
+}
+
+EXPORT(bench_import_object) int bench_import_object(object o, int n) {
+    int sum = 0;
+    for (int i = 0; i < n; i++) sum = host_object(o, sum);
+    return sum;
+}
+
+EXPORT(bench_object) int bench_object(object o, int b) { return b + 1; }
+#endif

@@ -15,15 +15,56 @@ unsafe extern "C" {
     pub fn bench_compare(a: *const c_void, b: *const c_void) -> c_int;
     /// See above; calls [`host_add`].
     pub fn bench_import(n: c_int) -> c_int;
+    /// See above; calls [`host_leaf`].
+    pub fn bench_import_leaf(n: c_int) -> c_int;
+    /// See above; calls [`host_pointer`].
+    pub fn bench_import_pointer(ints: *const c_int, n: c_int) -> c_int;
+    /// See above; calls [`host_pointers`].
+    pub fn bench_import_pointers(ints: *const c_int, n: c_int) -> c_int;
+    /// See above; calls [`host_object`].
+    pub fn bench_import_object(object: *const c_void, n: c_int) -> c_int;
+    /// See above.
+    pub fn bench_object(object: *const c_void, b: c_int) -> c_int;
 }
 
-/// The guest, compiled by clang.
-pub const WASM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.wasm"));
+/// The guest as other runtimes get it, compiled by clang: it imports [`host_add`] only.
+pub const WASM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/peers.wasm"));
+/// The whole guest.
+const GUEST: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.wasm"));
+
+/// `int (const int *, int)`: calls an import in a loop.
+pub type ImportWith = unsafe extern "C" fn(*const c_int, c_int) -> c_int;
+/// `int (struct object *, int)`
+pub type WithObject = unsafe extern "C" fn(*const c_void, c_int) -> c_int;
 
 /// What the guest imports.
 #[unsafe(no_mangle)]
 pub extern "C" fn host_add(a: c_int, b: c_int) -> c_int {
     a.wrapping_add(b)
+}
+
+/// What the guest imports, as a `[leaf]`.
+#[unsafe(no_mangle)]
+pub extern "C" fn host_leaf(a: c_int, b: c_int) -> c_int {
+    a.wrapping_add(b)
+}
+
+/// What the guest imports: with a pointer, which is only passed.
+#[unsafe(no_mangle)]
+pub extern "C" fn host_pointer(_: *const c_void, b: c_int) -> c_int {
+    b.wrapping_add(1)
+}
+
+/// What the guest imports: with two pointers.
+#[unsafe(no_mangle)]
+pub extern "C" fn host_pointers(a: *const c_void, b: *const c_void) -> c_int {
+    (a < b).into()
+}
+
+/// What the guest imports: with an object of the host's.
+#[unsafe(no_mangle)]
+pub extern "C" fn host_object(_: *const c_void, b: c_int) -> c_int {
+    b.wrapping_add(1)
 }
 
 /// An app: the guest, compiled by clang and wasmbridge.
@@ -40,13 +81,20 @@ impl App {
     /// Compiles, loads and instantiates the guest.
     pub fn new() -> App {
         let engine = Engine::new(Default::default()).expect("the engine starts");
-        let artifact = wasmbridge_compiler::compile(WASM, &Default::default()).expect("the guest compiles");
+        let artifact = wasmbridge_compiler::compile(GUEST, &Default::default()).expect("the guest compiles");
         let module = Module::load(&engine, &artifact).expect("the artifact loads");
         let mut linker = Linker::new(&engine);
-        let function: extern "C" fn(c_int, c_int) -> c_int = host_add;
-        // SAFETY: `host_add` has this prototype.
-        unsafe { linker.define("env", "int host_add(int a, int b)", NativeFn(function as *const u8)) }
-            .expect("the prototype parses");
+        let functions = [
+            ("int host_add(int a, int b)", host_add as *const u8),
+            ("int host_leaf(int a, int b) [leaf]", host_leaf as *const u8),
+            ("int host_pointer(const void *a, int b)", host_pointer as *const u8),
+            ("int host_pointers(const void *a, const void *b)", host_pointers as *const u8),
+            ("int host_object(struct object *o[handle], int b)", host_object as *const u8),
+        ];
+        for (prototype, function) in functions {
+            // SAFETY: each function has this prototype.
+            unsafe { linker.define("env", prototype, NativeFn(function)) }.expect("the prototype parses");
+        }
         let instance = linker.instantiate(&module).expect("the guest instantiates");
         App { instance, module, linker }
     }
@@ -71,6 +119,24 @@ impl App {
     pub fn import(&self) -> unsafe extern "C" fn(c_int) -> c_int {
         // SAFETY: as above.
         unsafe { std::mem::transmute(self.callback("int bench_import(int)")) }
+    }
+
+    /// `bench_import_leaf` as a C function pointer.
+    pub fn import_leaf(&self) -> unsafe extern "C" fn(c_int) -> c_int {
+        // SAFETY: as above.
+        unsafe { std::mem::transmute(self.callback("int bench_import_leaf(int)")) }
+    }
+
+    /// `bench_import_pointer` or `bench_import_pointers` as a C function pointer.
+    pub fn import_with(&self, name: &str) -> ImportWith {
+        // SAFETY: as above.
+        unsafe { std::mem::transmute(self.callback(&format!("int {name}(const int *, int)"))) }
+    }
+
+    /// `bench_object` or `bench_import_object` as a C function pointer.
+    pub fn with_object(&self, name: &str) -> WithObject {
+        // SAFETY: as above.
+        unsafe { std::mem::transmute(self.callback(&format!("int {name}(struct object *o[handle], int)"))) }
     }
 
     /// The address of an int in the app's memory.

@@ -39,25 +39,32 @@ struct Definition {
     signature: Arc<Signature>,
     function: NativeFn,
     host: Option<Arc<HostFunction>>,
+    wasm_type: FuncType,
+    code: Arc<ThunkPages>,
+    /// what call instructions call, if the wasm type is direct
+    direct: Option<DirectCode>,
 }
 
 impl Definition {
-    fn wasm_type(&self) -> FuncType {
-        self.host.as_ref().map_or_else(|| self.signature.wasm_type(), |host| host.ty.clone())
-    }
-
-    fn thunk(&self, engine: &Engine) -> Result<Arc<ThunkPages>, Error> {
-        match &self.host {
-            Some(host) => engine.host_thunk(&host.ty),
-            None => engine.thunk(&self.signature),
-        }
-    }
-
-    fn direct(&self, engine: &Engine) -> Result<DirectCode, Error> {
-        match &self.host {
-            Some(host) => engine.adaptor(&host.ty).map(DirectCode::Pages),
-            None => engine.direct(&self.signature),
-        }
+    /// Makes the code, so that what is not supported is refused where it is defined.
+    fn new(
+        engine: &Engine,
+        signature: Signature,
+        function: NativeFn,
+        host: Option<Arc<HostFunction>>,
+    ) -> Result<Definition, Error> {
+        let wasm_type = host.as_ref().map_or_else(|| signature.wasm_type(), |host| host.ty.clone());
+        let (code, direct) = match &host {
+            Some(_) => {
+                let adaptor = || engine.adaptor(&wasm_type).map(DirectCode::Pages);
+                (engine.host_thunk(&wasm_type)?, is_direct(&wasm_type).then(adaptor).transpose()?)
+            }
+            None => {
+                let direct = || engine.direct(&signature);
+                (engine.thunk(&signature)?, is_direct(&wasm_type).then(direct).transpose()?)
+            }
+        };
+        Ok(Definition { signature: Arc::new(signature), function, host, wasm_type, code, direct })
     }
 }
 
@@ -163,12 +170,7 @@ impl Linker {
         if function.0.is_null() {
             return Err(Error::new(ErrorKind::InvalidArgument, format!("the function `{name}` is NULL")));
         }
-        self.insert(module, name, Definition { signature: Arc::new(signature), function, host: None })
-    }
-
-    fn insert(&mut self, module: &str, name: String, definition: Definition) -> Result<(), Error> {
-        // Made here, so that what is not supported is refused here.
-        definition.thunk(&self.engine)?;
+        let definition = Definition::new(&self.engine, signature, function, None)?;
         self.functions.insert((module.to_owned(), name), definition);
         Ok(())
     }
@@ -194,7 +196,9 @@ impl Linker {
         let function_ptr: unsafe extern "C" fn(_, _) = host::call;
         let host = Some(Arc::new(HostFunction::new(ty, function)));
         let function = NativeFn(function_ptr as *const u8);
-        self.insert(module, name.to_owned(), Definition { signature: Arc::new(signature), function, host })
+        let definition = Definition::new(&self.engine, signature, function, host)?;
+        self.functions.insert((module.to_owned(), name.to_owned()), definition);
+        Ok(())
     }
 
     /// Defines `module` and each of the instance's exports. The instance and those that import from it belong together: to one
@@ -267,18 +271,15 @@ impl Linker {
         let metadata = module.metadata();
         if let Some(definition) = self.functions.get(&(from.to_owned(), name.to_owned())) {
             let ImportKind::Func(ty) = kind else { return Err("it is defined as a function".to_owned()) };
-            let (expected, found) = (&metadata.types[ty as usize], definition.wasm_type());
-            if *expected != found {
+            let (expected, found) = (&metadata.types[ty as usize], &definition.wasm_type);
+            if expected != found {
                 let prototype = &definition.signature;
                 return Err(match &definition.host {
                     Some(_) => format!("the module imports `{expected}`, the host's function is `{found}`"),
                     None => format!("the module imports `{expected}`, its prototype `{prototype}` is `{found}`"),
                 });
             }
-            let code = definition.thunk(&self.engine).map_err(|e| e.to_string())?;
-            let direct = is_direct(expected).then(|| definition.direct(&self.engine)).transpose();
-            let direct = direct.map_err(|e| e.to_string())?;
-            let Definition { signature, function, host } = definition.clone();
+            let Definition { signature, function, host, code, direct, .. } = definition.clone();
             return Ok(Resolved::Native { signature, function: function.0, host, code, direct });
         }
         let Some(instance) = self.instances.get(from) else {

@@ -196,7 +196,6 @@ pub(crate) fn give_back(instance: &InstanceData, info: &ThunkInfo) -> Result<(),
 pub(crate) unsafe fn leave(instance: &InstanceData, info: &ThunkInfo, slot: &mut u64) -> Result<(), Refused> {
     let signature = &*info.signature;
     let Some(result) = &signature.result else { return Ok(()) };
-    let name = value_name(signature, None);
     let native = *slot;
     let converted = match &result.crossing {
         Crossing::Scalar(Scalar::Int(int)) if int.narrows() => {
@@ -231,6 +230,6 @@ pub(crate) unsafe fn leave(instance: &InstanceData, info: &ThunkInfo, slot: &mut
         }
         Crossing::Function { signature, scope, policy } => instance.function_in(signature, scope, policy, native),
     };
-    *slot = converted.map_err(|why| format!("{name}: {why}"))?;
+    *slot = converted.map_err(|why| format!("{}: {why}", value_name(signature, None)))?;
     Ok(())
 }

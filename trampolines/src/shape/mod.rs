@@ -13,6 +13,7 @@
 //! | pointer | in the memory's 4 GiB: its low half; else [`CallbackPointer`] or [`ThunkResult`] | inside the memory: the address; else [`ThunkPointer`] or [`CallbackResult`] |
 //! | `[user]` | its low half | zero-extended |
 //! | function pointer | slots | a thunk's parameter: [`ThunkFunction`]; a callback's result: slots |
+//! | `[handle]` | slots | a thunk's parameter: [`ThunkPointer`]; a callback's result: slots |
 //! | all others | slots | slots |
 //!
 //! Where one value needs slots, all go through them ([`Signature::needs_slots`]): an array of 8-byte cells in the shape's frame, one for each

@@ -113,6 +113,7 @@ impl<'a> Thunk<'a> {
             Crossing::Scalar(scalar) => values[place] = self.emit.number_into_native(scalar, wasm),
             Crossing::User => values[place] = self.emit.ins().uextend(types::I64, wasm),
             Crossing::Pointer { pointee_size, .. } => self.pointer(values, place, index, pointee_size, param.nonnull),
+            Crossing::Handle { .. } => self.handle(values, place, index, param.nonnull),
             Crossing::Function { .. } => {
                 values.remove(place);
                 let native = self.ask(Builtin::ThunkFunction, values, index, wasm);
@@ -140,6 +141,27 @@ impl<'a> Thunk<'a> {
             values[place] = guest;
             emit.branch(null, joined, &all(self.at, values), other, &[]);
             emit.switch_to(other);
+        }
+        values.remove(place);
+        let native = self.ask(Builtin::ThunkPointer, values, index, guest);
+        values.insert(place, native);
+        self.emit.jump(joined, &all(self.at, values));
+
+        let mut joined = self.emit.switch_to(joined);
+        *values = joined.split_off(2);
+        self.at = Here { record: joined[0], vmctx: joined[1] };
+    }
+
+    /// Converts a handle: the builtin looks it up.
+    fn handle(&mut self, values: &mut Vec<Value>, place: usize, index: usize, nonnull: bool) {
+        let guest = self.emit.ins().uextend(types::I64, values[place]);
+        values[place] = guest;
+        let joined = self.emit.join_block(&all(self.at, values));
+        if !nonnull {
+            let null = self.emit.is_zero(guest);
+            let other = self.emit.builder.create_block();
+            self.emit.branch(null, joined, &all(self.at, values), other, &[]);
+            self.emit.switch_to(other);
         }
         values.remove(place);
         let native = self.ask(Builtin::ThunkPointer, values, index, guest);

@@ -214,11 +214,13 @@ impl Signature {
     /// Whether a shape of this kind converts values in an array of slots, by a builtin before the call and one after it,
     /// because not all of them are converted inline.
     pub fn needs_slots(&self, kind: ShapeKind) -> bool {
-        // A shape of a thunk asks for the address of a function pointer's callback itself; no builtin does so the other way.
-        let inline = |value: &Value, function: bool| match value.crossing {
+        // A shape of a thunk asks for the address of a function pointer's callback, or of a handle's object, itself; no builtin does so the
+        // other way.
+        let inline = |value: &Value, asks: bool| match value.crossing {
             Crossing::Scalar(_) | Crossing::Pointer { .. } | Crossing::User => true,
             // What lasts until the call returns is ended by the builtin after it.
-            Crossing::Function { ref scope, .. } => function && *scope != Scope::Call,
+            Crossing::Function { ref scope, .. } => asks && *scope != Scope::Call,
+            Crossing::Handle { ends, .. } => asks && !ends,
             _ => false,
         };
         !(self.params.iter().all(|v| inline(v, kind == ShapeKind::Thunk))
