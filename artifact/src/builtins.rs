@@ -120,6 +120,34 @@ builtins! {
 
     /// `(C function, VariadicCall)`: calls the function with the arguments that are written there, and writes its result registers there.
     CallVariadic = "call_variadic" (I64, I64);
+
+    /// `(vmctx, tag) -> an exception of this tag, all bits of its values zero, or 0 if there is no room`
+    ExceptionNew = "exception_new" (I64, I64) -> I64;
+    /// `(vmctx, exception)`: goes on at the handler, and returns if there is none; the caller then traps.
+    Throw = "throw" (I64, I64);
+
+    /// `(vmctx, type) -> a struct, all bits of its fields zero, or 0 if there is no room`
+    StructNew = "struct_new" (I64, I32) -> I64;
+    /// `(vmctx, type, length) -> an array, all bits of its elements zero, or 0 if there is no room`
+    ArrayNew = "array_new" (I64, I32, I32) -> I64;
+    /// `(vmctx, type, segment, from, length) -> an array of a data segment's bytes, 0 if there is no room, or 1 if out of bounds`
+    ArrayNewData = "array_new_data" (I64, I32, I32, I32, I32) -> I64;
+    /// `(vmctx, type, segment, from, length) -> an array of an element segment's references, 0 if there is no room, or 1 if out of bounds`
+    ArrayNewElem = "array_new_elem" (I64, I32, I32, I32, I32) -> I64;
+    /// `(vmctx, array, to, address of the value, length) -> 0, or 1 if out of bounds`; the array is not null, here and below.
+    ArrayFill = "array_fill" (I64, I64, I32, I64, I32) -> I32;
+    /// `(vmctx, to array, to, from array, from, length) -> 0, or 1 if out of bounds`
+    ArrayCopy = "array_copy" (I64, I64, I32, I64, I32, I32) -> I32;
+    /// `(vmctx, array, segment, to, from, length) -> 0, 1 if out of bounds of the array, or 2 of the segment`
+    ArrayInitData = "array_init_data" (I64, I64, I32, I32, I32, I32) -> I32;
+    /// `(vmctx, array, segment, to, from, length) -> 0, 1 if out of bounds of the array, or 2 of the segment`
+    ArrayInitElem = "array_init_elem" (I64, I64, I32, I32, I32, I32) -> I32;
+    /// `(vmctx, engine-wide id, engine-wide id) -> 1 if the first type is the second or a subtype of it, else 0`
+    IsSubtype = "is_subtype" (I64, I32, I32) -> I32;
+    /// `(vmctx, external reference, not null) -> internal reference, or 0 if there is no room`
+    AnyConvertExtern = "any_convert_extern" (I64, I64) -> I64;
+    /// `(vmctx, internal reference, not null) -> external reference`
+    ExternConvertAny = "extern_convert_any" (I64, I64) -> I64;
 }
 
 #[cfg(test)]

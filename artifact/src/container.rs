@@ -12,6 +12,7 @@
 //!        .wasmbridge.traps       | see frames.rs
 //!        .wasmbridge.addresses   |
 //!        .wasmbridge.names      /
+//!        .wasmbridge.handlers   calls in the reach of handlers of exceptions, see handlers.rs
 //!        .wasmbridge.data       the bytes of data segments
 //!        .eh_frame              one CIE, an FDE for each function, pc-relative to .text as it lies in the file
 //!   n*4K .text                  code, mapped straight from the file
@@ -33,8 +34,9 @@
 //! The hash finds damage, not forgery: an artifact is native code, and whoever can write it can run anything.
 
 use crate::frames::{AddressMap, FunctionTable, NameTable, TrapTable};
-use crate::module::{Module, SegmentMode};
-use crate::types::ValType;
+use crate::handlers::HandlerTable;
+use crate::module::{ConstExpr, ConstOp, ElementItems, ImportKind, Module, SegmentMode};
+use crate::types::{TypeKind, ValType};
 use crate::vmctx::VmLayout;
 use object::read::elf::{ElfFile64, FileHeader};
 use object::{LittleEndian, Object, ObjectSection};
@@ -59,6 +61,8 @@ pub mod section {
     pub const ADDRESSES: &str = ".wasmbridge.addresses";
     /// the name table
     pub const NAMES: &str = ".wasmbridge.names";
+    /// the handler table
+    pub const HANDLERS: &str = ".wasmbridge.handlers";
     /// bytes of data segments
     pub const DATA: &str = ".wasmbridge.data";
     /// unwind information
@@ -193,6 +197,7 @@ pub struct Artifact {
     traps: Range<usize>,
     addresses: Range<usize>,
     names: Range<usize>,
+    handlers: Range<usize>,
     data: Range<usize>,
 }
 
@@ -229,6 +234,7 @@ impl Artifact {
             traps: range(section::TRAPS)?,
             addresses: range(section::ADDRESSES)?,
             names: range(section::NAMES)?,
+            handlers: range(section::HANDLERS)?,
             data: range(section::DATA)?,
             module,
         };
@@ -271,18 +277,7 @@ impl Artifact {
         if module.data.iter().any(|d| d.start > d.end || d.end > data_len) {
             return wrong(section::DATA, "a segment ends beyond it");
         }
-        if module.functions.iter().any(|&ty| ty as usize >= module.types.len()) {
-            return wrong(section::MODULE, "a function has a type that the module has not");
-        }
-        if module.types.iter().enumerate().any(|(i, ty)| ty.type_indices().any(|index| index as usize > i)) {
-            return wrong(section::MODULE, "a type names one that comes after it");
-        }
-        let elements = module.tables.iter().map(|t| ValType::Ref(t.element));
-        let contents = module.globals.iter().map(|g| g.content);
-        let mut named = elements.chain(contents).filter_map(ValType::type_index);
-        if named.any(|index| index as usize >= module.types.len()) {
-            return wrong(section::MODULE, "a table or global has a type that the module has not");
-        }
+        self.check_types()?;
         let functions = module.functions.len();
         if module.escaping.iter().any(|&f| f as usize >= functions) || !module.escaping.is_sorted() {
             return wrong(section::MODULE, "the escaping functions are not sorted functions of the module");
@@ -295,6 +290,63 @@ impl Artifact {
             || !module.elements.iter().all(|e| segment_targets(&e.mode, module.tables.len()))
         {
             return wrong(section::MODULE, "a segment is for a table or memory that the module has not");
+        }
+        Ok(())
+    }
+
+    /// Every type that is named is there, and of the kind that it is named as.
+    fn check_types(&self) -> Result<(), ArtifactError> {
+        let wrong = |what: &str| Err(ArtifactError::section(section::MODULE, what));
+        let module = &self.module;
+        let count = module.types.len();
+        let mut end = 0usize;
+        for &len in &module.groups {
+            let start = end;
+            end = start.saturating_add(len as usize);
+            let Some(group) = module.types.get(start..end) else {
+                return wrong("a group has more types than there are");
+            };
+            for (i, ty) in group.iter().enumerate() {
+                if ty.supertype.is_some_and(|sup| sup as usize >= start + i) {
+                    return wrong("a type comes before its supertype");
+                }
+                if ty.type_indices().iter().any(|&index| index as usize >= end) {
+                    return wrong("a type names one of a later group");
+                }
+            }
+        }
+        if end != count {
+            return wrong("a type is in no group");
+        }
+        let is = |ty: u32, kind: TypeKind| module.types.get(ty as usize).is_some_and(|t| t.kind() == kind);
+        let imported = module.imports.iter().filter_map(|i| match i.kind {
+            ImportKind::Func(ty) | ImportKind::Tag(ty) => Some(ty),
+            _ => None,
+        });
+        if !module.functions.iter().chain(&module.tags).copied().chain(imported).all(|ty| is(ty, TypeKind::Func)) {
+            return wrong("a function or tag has a type that is not a function's");
+        }
+        let elements = module.tables.iter().map(|t| ValType::Ref(t.element));
+        let contents = module.globals.iter().map(|g| g.content);
+        if elements.chain(contents).filter_map(ValType::type_index).any(|index| index as usize >= count) {
+            return wrong("a table or global has a type that the module has not");
+        }
+        let allocates = |expr: &ConstExpr| {
+            expr.0.iter().all(|op| match *op {
+                ConstOp::StructNew(ty) | ConstOp::StructNewDefault(ty) => is(ty, TypeKind::Struct),
+                ConstOp::ArrayNew(ty) | ConstOp::ArrayNewDefault(ty) | ConstOp::ArrayNewFixed(ty, _) => {
+                    is(ty, TypeKind::Array)
+                }
+                _ => true,
+            })
+        };
+        let items = module.elements.iter().flat_map(|e| match &e.items {
+            ElementItems::Functions(_) => &[],
+            ElementItems::Expressions(items) => items.as_slice(),
+        });
+        let inits = module.global_inits.iter().chain(module.table_inits.iter().flatten());
+        if !inits.chain(items).all(allocates) {
+            return wrong("a constant expression makes an object of a type that is none");
         }
         Ok(())
     }
@@ -319,19 +371,25 @@ impl Artifact {
         NameTable::new(&file[self.names.clone()])
     }
 
+    /// The calls in the reach of handlers.
+    pub fn handlers<'a>(&self, file: &'a [u8]) -> HandlerTable<'a> {
+        HandlerTable::new(&file[self.handlers.clone()])
+    }
+
     /// The bytes of the data segments.
     pub fn data<'a>(&self, file: &'a [u8]) -> &'a [u8] {
         &file[self.data.clone()]
     }
 
     /// The sections with their sizes in bytes, in the order of the file; for people.
-    pub fn sections(&self) -> [(&'static str, usize); 8] {
+    pub fn sections(&self) -> [(&'static str, usize); 9] {
         let len = |range: &Range<usize>| range.end - range.start;
         [
             (section::FUNCTIONS, len(&self.functions)),
             (section::TRAPS, len(&self.traps)),
             (section::ADDRESSES, len(&self.addresses)),
             (section::NAMES, len(&self.names)),
+            (section::HANDLERS, len(&self.handlers)),
             (section::DATA, len(&self.data)),
             (section::EH_FRAME, len(&self.eh_frame)),
             (section::TEXT, len(&self.text)),

@@ -12,11 +12,15 @@
 //! | [`builtins`] | the functions of the runtime that compiled code calls |
 //! | [`trap`] | the list of traps |
 //! | [`frames`] | the tables that map a pc to its function, its trap and its place in the wasm file |
+//! | [`gc`] | objects of the collected heap, tags, and what is known of their types |
+//! | [`handlers`] | the table that leads from a call to its handlers of exceptions |
 //! | [`container`] | reading the ELF container; [`writer`] writes it (feature `write`) |
 
 pub mod builtins;
 pub mod container;
 pub mod frames;
+pub mod gc;
+pub mod handlers;
 pub mod module;
 pub mod trap;
 pub mod types;
@@ -29,7 +33,10 @@ pub use container::{Artifact, ArtifactError};
 pub use frames::{FunctionKind, FunctionRecord};
 pub use module::Module;
 pub use trap::TrapCode;
-pub use types::{FuncType, GlobalType, HeapType, MemoryType, RefType, TableType, ValType};
+pub use types::{
+    Composite, FieldType, FuncType, GlobalType, HeapType, Hierarchy, MemoryType, RefType, Storage, SubType, TableType,
+    TypeKind, ValType,
+};
 pub use vmctx::VmLayout;
 
 /// The format's version. It changes with every change of the layout of the file, of the vmctx, or of the list of builtins.

@@ -3,7 +3,7 @@
 //! It is stored with `postcard`, in one piece: it is small (kilobytes for a module of a megabyte), and its size grows with
 //! imports, exports and segments, not with code. Bytes of segments and tables by pc are stored beside it, used where they lie.
 
-use crate::types::{FuncType, GlobalType, MemoryType, RefType, TableType};
+use crate::types::{Composite, FieldType, FuncType, GlobalType, MemoryType, RefType, SubType, TableType};
 use serde::{Deserialize, Serialize};
 
 /// How code was compiled, and for what.
@@ -40,8 +40,11 @@ pub struct Module {
     pub name: Option<String>,
     /// how the code was compiled
     pub target: Target,
-    /// Function types. One that names another in its parameters or results comes after that one; it may name itself.
-    pub types: Vec<FuncType>,
+    /// Types. One that names another comes after that one or is in the same group.
+    pub types: Vec<SubType>,
+    /// How many types each recursion group has, in the order of `types`: the types of a group may name each other, and are the same
+    /// as those of another group only all together (Wasm 3.0, 3.3.2).
+    pub groups: Vec<u32>,
     /// imports, in order
     pub imports: Vec<Import>,
     /// of each function, imported ones first, its index in `types`
@@ -52,6 +55,8 @@ pub struct Module {
     pub memories: Vec<MemoryType>,
     /// globals, imported ones first
     pub globals: Vec<GlobalType>,
+    /// tags, imported ones first: of each its type's index in `types`
+    pub tags: Vec<u32>,
     /// of each global that is not imported, its first value
     pub global_inits: Vec<ConstExpr>,
     /// of each table that is not imported, the value its elements start with (`None`: null)
@@ -100,6 +105,8 @@ pub enum ImportKind {
     Memory(MemoryType),
     /// a global
     Global(GlobalType),
+    /// a tag; index in [`Module::types`]
+    Tag(u32),
 }
 
 /// A named thing of a module.
@@ -122,6 +129,8 @@ pub enum ExternIndex {
     Memory(u32),
     /// a global
     Global(u32),
+    /// a tag
+    Tag(u32),
 }
 
 /// A constant expression: instructions of a stack machine that leave one value.
@@ -146,6 +155,17 @@ pub enum ConstOp {
     I64Add,
     I64Sub,
     I64Mul,
+    /// of a type of the module: the fields are on the stack
+    StructNew(u32),
+    StructNewDefault(u32),
+    /// of a type of the module: the elements' value and their number are on the stack
+    ArrayNew(u32),
+    ArrayNewDefault(u32),
+    /// of a type of the module, with so many elements, which are on the stack
+    ArrayNewFixed(u32, u32),
+    RefI31,
+    AnyConvertExtern,
+    ExternConvertAny,
 }
 
 /// Where a segment goes when the module is instantiated.
@@ -242,9 +262,45 @@ impl Module {
         self.imports.iter().filter(|i| matches!(i.kind, ImportKind::Global(_))).count()
     }
 
+    /// How many tags are imported.
+    pub fn imported_tags(&self) -> usize {
+        self.imports.iter().filter(|i| matches!(i.kind, ImportKind::Tag(_))).count()
+    }
+
     /// The type of a function of this module's index space.
     pub fn function_type(&self, function: u32) -> &FuncType {
-        &self.types[self.functions[function as usize] as usize]
+        self.func_type(self.functions[function as usize])
+    }
+
+    /// A type that is a function's, or a tag's.
+    pub fn func_type(&self, ty: u32) -> &FuncType {
+        self.types[ty as usize].as_func().expect("checked where the module was read")
+    }
+
+    /// The fields of a type that is a struct's.
+    pub fn struct_type(&self, ty: u32) -> &[FieldType] {
+        match &self.types[ty as usize].composite {
+            Composite::Struct(fields) => fields,
+            other => unreachable!("checked where the module was read: {other:?}"),
+        }
+    }
+
+    /// The elements of a type that is an array's.
+    pub fn array_type(&self, ty: u32) -> FieldType {
+        match self.types[ty as usize].composite {
+            Composite::Array(element) => element,
+            ref other => unreachable!("checked where the module was read: {other:?}"),
+        }
+    }
+
+    /// Whether it has types of the collected heap.
+    pub fn has_collected_types(&self) -> bool {
+        self.types.iter().any(|ty| ty.as_func().is_none())
+    }
+
+    /// Whether one type is the other, or declared a subtype of it, by their indices. Types with other indices may be the same; this one does not see it.
+    pub fn is_declared_subtype(&self, sub: u32, sup: u32) -> bool {
+        std::iter::successors(Some(sub), |&ty| self.types[ty as usize].supertype).any(|ty| ty == sup)
     }
 
     /// The export of this name.

@@ -3,16 +3,108 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What a reference may refer to. The GC proposal's types will be added here.
+/// What a defined type describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum HeapType {
-    /// `func`: any function, by the address of its [`VmFuncRef`](crate::vmctx::VmFuncRef).
+pub enum TypeKind {
+    /// functions
     Func,
-    /// `extern`: a pointer-sized value of the host's, opaque to the guest.
+    /// structs of the collected heap
+    Struct,
+    /// arrays of the collected heap
+    Array,
+}
+
+/// What a reference may refer to (Wasm 3.0, 2.3.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the specification's names")]
+pub enum HeapType {
+    /// any function, by the address of its [`VmFuncRef`](crate::vmctx::VmFuncRef)
+    Func,
+    NoFunc,
+    /// a pointer-sized value of the host's, opaque to the guest, or an internal reference that was made external
     Extern,
-    /// A function of this type, by the same address. The number is an index in the module's types; in a type of which
-    /// [`FuncType::map_types`] has made an engine's, it is the engine's.
-    Type(u32),
+    NoExtern,
+    /// an object of the collected heap, an `i31`, or a value of the host's that was made internal
+    Any,
+    Eq,
+    I31,
+    Struct,
+    Array,
+    None,
+    /// an exception
+    Exn,
+    NoExn,
+    /// A defined type. The number is an index in the module's types; in a type of which
+    /// [`SubType::map_types`] has made an engine's, it is the engine's.
+    Type(TypeKind, u32),
+}
+
+/// The four families of references: a value of one is never a value of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named by their top types")]
+pub enum Hierarchy {
+    Func,
+    Extern,
+    Any,
+    Exn,
+}
+
+impl HeapType {
+    /// The family.
+    pub const fn hierarchy(self) -> Hierarchy {
+        match self {
+            HeapType::Func | HeapType::NoFunc | HeapType::Type(TypeKind::Func, _) => Hierarchy::Func,
+            HeapType::Extern | HeapType::NoExtern => Hierarchy::Extern,
+            HeapType::Exn | HeapType::NoExn => Hierarchy::Exn,
+            HeapType::Any
+            | HeapType::Eq
+            | HeapType::I31
+            | HeapType::Struct
+            | HeapType::Array
+            | HeapType::None
+            | HeapType::Type(TypeKind::Struct | TypeKind::Array, _) => Hierarchy::Any,
+        }
+    }
+
+    /// Whether it is the least type of its family, which only null has.
+    pub const fn is_bottom(self) -> bool {
+        matches!(self, HeapType::NoFunc | HeapType::NoExtern | HeapType::None | HeapType::NoExn)
+    }
+
+    /// Whether each value of it is one of `other` (Wasm 3.0, 3.3.3); `declared` says it of two defined types in the same index space.
+    pub fn is_subtype_of(self, other: HeapType, declared: impl Fn(u32, u32) -> bool) -> bool {
+        use HeapType::{Any, Array, Eq, Exn, Extern, Func, I31, Struct, Type};
+        if self == other {
+            return true;
+        }
+        match (self, other) {
+            (Type(_, sub), Type(_, sup)) => declared(sub, sup),
+            (Type(TypeKind::Func, _), Func) => true,
+            (Type(TypeKind::Struct, _), Struct | Eq | Any) | (Type(TypeKind::Array, _), Array | Eq | Any) => true,
+            (I31 | Struct | Array, Eq | Any) | (Eq, Any) => true,
+            (sub, Func | Extern | Any | Exn | Eq | I31 | Struct | Array | Type(..)) => {
+                sub.is_bottom() && sub.hierarchy() == other.hierarchy()
+            }
+            _ => false,
+        }
+    }
+
+    /// The type with its type index, if it has one, replaced.
+    #[must_use]
+    pub fn map_type(self, map: impl Fn(u32) -> u32) -> HeapType {
+        match self {
+            HeapType::Type(kind, index) => HeapType::Type(kind, map(index)),
+            other => other,
+        }
+    }
+
+    /// The type index in it, if it has one.
+    pub const fn type_index(self) -> Option<u32> {
+        match self {
+            HeapType::Type(_, index) => Some(index),
+            _ => None,
+        }
+    }
 }
 
 /// A reference type: what it may refer to, and whether it may be null. Null is 0.
@@ -29,25 +121,30 @@ impl RefType {
     pub const FUNC: RefType = RefType { nullable: true, heap: HeapType::Func };
     /// `externref`
     pub const EXTERN: RefType = RefType { nullable: true, heap: HeapType::Extern };
+    /// `anyref`
+    pub const ANY: RefType = RefType { nullable: true, heap: HeapType::Any };
+    /// `exnref`
+    pub const EXN: RefType = RefType { nullable: true, heap: HeapType::Exn };
 
     /// Whether it refers to functions.
     pub const fn is_function(self) -> bool {
-        matches!(self.heap, HeapType::Func | HeapType::Type(_))
+        matches!(self.heap.hierarchy(), Hierarchy::Func)
     }
 
-    /// Whether each value of it is one of `other`, whose type indices are in the same index space (Wasm 3.0, 3.3.3 and 3.3.4).
-    pub fn is_subtype_of(self, other: RefType) -> bool {
-        let heap = self.heap == other.heap || (other.heap == HeapType::Func && self.is_function());
-        heap && (other.nullable || !self.nullable)
+    /// Whether a value of it may lead to an object of the collected heap.
+    pub const fn is_collected(self) -> bool {
+        !self.is_function()
+    }
+
+    /// Whether each value of it is one of `other` (Wasm 3.0, 3.3.4); `declared` says it of two defined types in the same index space.
+    pub fn is_subtype_of(self, other: RefType, declared: impl Fn(u32, u32) -> bool) -> bool {
+        (other.nullable || !self.nullable) && self.heap.is_subtype_of(other.heap, declared)
     }
 
     /// The type with its type index replaced.
     #[must_use]
     pub fn map_type(self, map: impl Fn(u32) -> u32) -> RefType {
-        match self.heap {
-            HeapType::Type(index) => RefType { heap: HeapType::Type(map(index)), ..self },
-            HeapType::Func | HeapType::Extern => self,
-        }
+        RefType { heap: self.heap.map_type(map), ..self }
     }
 }
 
@@ -69,12 +166,17 @@ pub enum ValType {
 }
 
 impl ValType {
-    /// Whether each value of it is one of `other`, whose type indices are in the same index space.
-    pub fn is_subtype_of(self, other: ValType) -> bool {
+    /// Whether each value of it is one of `other`; `declared` says it of two defined types in the same index space.
+    pub fn is_subtype_of(self, other: ValType, declared: impl Fn(u32, u32) -> bool) -> bool {
         match (self, other) {
-            (ValType::Ref(sub), ValType::Ref(sup)) => sub.is_subtype_of(sup),
+            (ValType::Ref(sub), ValType::Ref(sup)) => sub.is_subtype_of(sup, declared),
             (sub, sup) => sub == sup,
         }
+    }
+
+    /// Whether a value of it may lead to an object of the collected heap.
+    pub const fn is_collected(self) -> bool {
+        matches!(self, ValType::Ref(ty) if ty.is_collected())
     }
 
     /// The type with its type index, if it has one, replaced.
@@ -89,7 +191,7 @@ impl ValType {
     /// The type index in it, if it has one.
     pub fn type_index(self) -> Option<u32> {
         match self {
-            ValType::Ref(RefType { heap: HeapType::Type(index), .. }) => Some(index),
+            ValType::Ref(ty) => ty.heap.type_index(),
             _ => None,
         }
     }
@@ -115,6 +217,113 @@ impl FuncType {
     /// The type indices in it.
     pub fn type_indices(&self) -> impl Iterator<Item = u32> {
         self.params.iter().chain(&self.results).filter_map(|ty| ty.type_index())
+    }
+}
+
+/// What a field of a struct or an element of an array holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Storage {
+    /// 8 bits of an `i32`
+    I8,
+    /// 16 bits of an `i32`
+    I16,
+    /// a value
+    Value(ValType),
+}
+
+/// A field of a struct, or the elements of an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FieldType {
+    /// what it holds
+    pub storage: Storage,
+    /// may be written
+    pub mutable: bool,
+}
+
+impl FieldType {
+    /// The type of the value that is read from it and written to it.
+    pub const fn value(self) -> ValType {
+        match self.storage {
+            Storage::I8 | Storage::I16 => ValType::I32,
+            Storage::Value(ty) => ty,
+        }
+    }
+
+    fn map_types(self, map: impl Fn(u32) -> u32) -> FieldType {
+        let storage = match self.storage {
+            Storage::Value(ty) => Storage::Value(ty.map_type(map)),
+            packed => packed,
+        };
+        FieldType { storage, ..self }
+    }
+}
+
+/// What a defined type describes, with its parts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Composite {
+    /// a function
+    Func(FuncType),
+    /// a struct's fields
+    Struct(Vec<FieldType>),
+    /// an array's elements
+    Array(FieldType),
+}
+
+/// A defined type.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SubType {
+    /// nothing may be declared a subtype of it
+    pub is_final: bool,
+    /// what it is declared a subtype of
+    pub supertype: Option<u32>,
+    /// what it describes
+    pub composite: Composite,
+}
+
+impl SubType {
+    /// A function type as it is written without a word about subtypes.
+    pub fn func(ty: FuncType) -> SubType {
+        SubType { is_final: true, supertype: None, composite: Composite::Func(ty) }
+    }
+
+    /// What it describes.
+    pub const fn kind(&self) -> TypeKind {
+        match self.composite {
+            Composite::Func(_) => TypeKind::Func,
+            Composite::Struct(_) => TypeKind::Struct,
+            Composite::Array(_) => TypeKind::Array,
+        }
+    }
+
+    /// The function type, if it is one.
+    pub const fn as_func(&self) -> Option<&FuncType> {
+        match &self.composite {
+            Composite::Func(ty) => Some(ty),
+            _ => None,
+        }
+    }
+
+    /// The type with its type indices replaced.
+    #[must_use]
+    pub fn map_types(&self, map: impl Fn(u32) -> u32) -> SubType {
+        let composite = match &self.composite {
+            Composite::Func(ty) => Composite::Func(ty.map_types(&map)),
+            Composite::Struct(fields) => Composite::Struct(fields.iter().map(|f| f.map_types(&map)).collect()),
+            Composite::Array(element) => Composite::Array(element.map_types(&map)),
+        };
+        SubType { is_final: self.is_final, supertype: self.supertype.map(map), composite }
+    }
+
+    /// The type indices in it.
+    pub fn type_indices(&self) -> Vec<u32> {
+        let of = |field: &FieldType| field.value().type_index();
+        let mut indices: Vec<u32> = match &self.composite {
+            Composite::Func(ty) => ty.type_indices().collect(),
+            Composite::Struct(fields) => fields.iter().filter_map(of).collect(),
+            Composite::Array(element) => of(element).into_iter().collect(),
+        };
+        indices.extend(self.supertype);
+        indices
     }
 }
 
@@ -158,13 +367,27 @@ pub struct GlobalType {
 impl fmt::Display for RefType {
     /// As in the text format: `funcref`, `(ref null 3)`, `(ref extern)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let null = if self.nullable { "null " } else { "" };
-        match self.heap {
-            HeapType::Func if self.nullable => f.write_str("funcref"),
-            HeapType::Extern if self.nullable => f.write_str("externref"),
-            HeapType::Func => f.write_str("(ref func)"),
-            HeapType::Extern => f.write_str("(ref extern)"),
-            HeapType::Type(index) => write!(f, "(ref {null}{index})"),
+        let name = match self.heap {
+            HeapType::Func => "func",
+            HeapType::NoFunc => "nofunc",
+            HeapType::Extern => "extern",
+            HeapType::NoExtern => "noextern",
+            HeapType::Any => "any",
+            HeapType::Eq => "eq",
+            HeapType::I31 => "i31",
+            HeapType::Struct => "struct",
+            HeapType::Array => "array",
+            HeapType::None => "none",
+            HeapType::Exn => "exn",
+            HeapType::NoExn => "noexn",
+            HeapType::Type(_, index) if self.nullable => return write!(f, "(ref null {index})"),
+            HeapType::Type(_, index) => return write!(f, "(ref {index})"),
+        };
+        match (self.nullable, self.heap.is_bottom()) {
+            (false, _) => write!(f, "(ref {name})"),
+            (true, false) => write!(f, "{name}ref"),
+            // `nullref`, `nullfuncref` and so on.
+            (true, true) => write!(f, "null{}ref", name.trim_start_matches("no").trim_start_matches("ne")),
         }
     }
 }
@@ -182,6 +405,30 @@ impl fmt::Display for ValType {
     }
 }
 
+impl fmt::Display for FieldType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.mutable { "mut " } else { "" })?;
+        match self.storage {
+            Storage::I8 => f.write_str("i8"),
+            Storage::I16 => f.write_str("i16"),
+            Storage::Value(ty) => ty.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for SubType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.composite {
+            Composite::Func(ty) => ty.fmt(f),
+            Composite::Struct(fields) => {
+                f.write_str("struct ")?;
+                list(f, fields)
+            }
+            Composite::Array(element) => write!(f, "array ({element})"),
+        }
+    }
+}
+
 impl fmt::Display for FuncType {
     /// `(i32, i64) -> f32`; no result is `()`, several are in parentheses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -194,7 +441,7 @@ impl fmt::Display for FuncType {
     }
 }
 
-fn list(f: &mut fmt::Formatter<'_>, types: &[ValType]) -> fmt::Result {
+fn list(f: &mut fmt::Formatter<'_>, types: &[impl fmt::Display]) -> fmt::Result {
     f.write_str("(")?;
     for (i, ty) in types.iter().enumerate() {
         if i > 0 {
@@ -254,7 +501,7 @@ mod tests {
         assert_eq!(ty(&[], &[]), "() -> ()");
         assert_eq!(ty(&[ValType::I32, ValType::F64], &[ValType::I64]), "(i32, f64) -> i64");
         assert_eq!(ty(&[], &[ValType::I32, ValType::Ref(RefType::FUNC)]), "() -> (i32, funcref)");
-        let typed = RefType { nullable: false, heap: HeapType::Type(3) };
+        let typed = RefType { nullable: false, heap: HeapType::Type(TypeKind::Func, 3) };
         let nullable = RefType { nullable: true, ..typed };
         assert_eq!(ty(&[ValType::Ref(typed)], &[ValType::Ref(nullable)]), "((ref 3)) -> (ref null 3)");
     }
@@ -273,17 +520,49 @@ mod tests {
     }
 
     #[test]
+    fn reference_types_read_as_in_the_text_format() {
+        let shown = |nullable, heap| RefType { nullable, heap }.to_string();
+        assert_eq!(shown(true, HeapType::None), "nullref");
+        assert_eq!(shown(true, HeapType::NoFunc), "nullfuncref");
+        assert_eq!(shown(true, HeapType::NoExtern), "nullexternref");
+        assert_eq!(shown(true, HeapType::NoExn), "nullexnref");
+        assert_eq!(shown(false, HeapType::NoExn), "(ref noexn)");
+        assert_eq!(shown(true, HeapType::I31), "i31ref");
+        let fields = [Storage::I8, Storage::Value(ValType::F64)];
+        let fields = fields.map(|storage| FieldType { storage, mutable: storage == Storage::I8 });
+        let ty = SubType { is_final: true, supertype: None, composite: Composite::Struct(fields.to_vec()) };
+        assert_eq!(ty.to_string(), "struct (mut i8, f64)");
+    }
+
+    #[test]
     fn subtypes_are_what_the_specification_says() {
-        let reference = |nullable, heap| RefType { nullable, heap };
-        let (func, exact) = (HeapType::Func, HeapType::Type(1));
-        for nullable in [false, true] {
-            assert!(reference(nullable, exact).is_subtype_of(reference(nullable, func)));
-            assert!(!reference(nullable, func).is_subtype_of(reference(nullable, exact)));
-            assert!(!reference(nullable, exact).is_subtype_of(reference(nullable, HeapType::Type(2))));
-            assert!(!reference(nullable, exact).is_subtype_of(reference(true, HeapType::Extern)));
+        use HeapType::*;
+        let (f1, f2) = (Type(TypeKind::Func, 1), Type(TypeKind::Func, 2));
+        let (s3, a4) = (Type(TypeKind::Struct, 3), Type(TypeKind::Array, 4));
+        let chains: [&[HeapType]; 6] = [
+            &[NoFunc, f1, Func],
+            &[None, s3, Struct, Eq, Any],
+            &[None, a4, Array, Eq, Any],
+            &[None, I31, Eq, Any],
+            &[NoExtern, Extern],
+            &[NoExn, Exn],
+        ];
+        for chain in chains {
+            for (i, sub) in chain.iter().enumerate() {
+                for (j, sup) in chain.iter().enumerate() {
+                    assert_eq!(sub.is_subtype_of(*sup, |_, _| false), i <= j, "{sub:?} <= {sup:?}");
+                }
+            }
         }
-        assert!(reference(false, exact).is_subtype_of(RefType::FUNC));
-        assert!(!RefType::FUNC.is_subtype_of(reference(false, func)), "null is not one of its values");
-        assert!(!ValType::I32.is_subtype_of(ValType::I64));
+        for (sub, sup) in
+            [(f1, f2), (s3, Array), (I31, Struct), (None, Func), (None, Extern), (Exn, Any), (Struct, I31)]
+        {
+            assert!(!sub.is_subtype_of(sup, |_, _| false), "{sub:?} <= {sup:?}");
+        }
+        assert!(f1.is_subtype_of(f2, |sub, sup| (sub, sup) == (1, 2)), "declared");
+        let reference = |nullable| RefType { nullable, heap: f1 };
+        assert!(reference(false).is_subtype_of(RefType::FUNC, |_, _| false));
+        assert!(!reference(true).is_subtype_of(reference(false), |_, _| false), "null is not one of its values");
+        assert!(!ValType::I32.is_subtype_of(ValType::I64, |_, _| false));
     }
 }

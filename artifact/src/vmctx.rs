@@ -388,6 +388,8 @@ pub struct VmLayout {
     globals: Region,
     type_ids: Region,
     funcrefs: Region,
+    tags: Region,
+    type_infos: Region,
     stack_pointer: Option<u32>,
     size: u32,
 }
@@ -440,6 +442,8 @@ impl VmLayout {
             globals: region(module.globals.len() - globals, GLOBAL_SIZE, 16),
             type_ids: region(module.types.len(), 4, 4),
             funcrefs: region(module.escaping.len(), size_of::<VmFuncRef>() as u32, 8),
+            tags: region(module.tags.len(), 8, 8),
+            type_infos: region(if module.has_collected_types() { module.types.len() } else { 0 }, 8, 8),
             stack_pointer: module.stack_pointer,
             size: 0,
         };
@@ -489,6 +493,16 @@ impl VmLayout {
         self.funcrefs.at(position)
     }
 
+    /// The pointer to a tag's [`VmTag`](crate::gc::VmTag), wherever it is defined.
+    pub fn tag(&self, tag: u32) -> i32 {
+        self.tags.at(tag)
+    }
+
+    /// The pointer to the [`TypeInfo`](crate::gc::TypeInfo) of a type that is a struct's or an array's.
+    pub fn type_info(&self, ty: u32) -> i32 {
+        self.type_infos.at(ty)
+    }
+
     fn place(imported: &Region, defined: &Region, index: u32) -> Place {
         match index.checked_sub(imported.count) {
             None => Place::Behind(imported.at(index)),
@@ -532,7 +546,8 @@ mod tests {
                 opt_level: String::new(),
                 memory_reservation: crate::module::FULL_RESERVATION,
             },
-            types: vec![FuncType::default(); 3],
+            types: vec![SubType::func(FuncType::default()); 3],
+            groups: vec![1; 3],
             imports: vec![
                 func("a"),
                 Import { module: "env".into(), name: "g".into(), kind: ImportKind::Global(global) },
@@ -548,6 +563,7 @@ mod tests {
                 page_size_log2: 16,
             }],
             globals: vec![global; 3],
+            tags: vec![0, 1],
             global_inits: vec![],
             table_inits: vec![],
             exports: vec![],
@@ -577,6 +593,8 @@ mod tests {
             (layout.type_id(2), 4),
             (layout.funcref(0), 24),
             (layout.funcref(1), 24),
+            (layout.tag(0), 8),
+            (layout.tag(1), 8),
         ];
         let mut end = head::END as i32;
         for (start, len) in starts {

@@ -2,6 +2,7 @@
 
 use crate::container::{HEAD_OFFSET, Head, IMAGE_PAGE, hash, section};
 use crate::frames::{AddressMap, FunctionRecord, NameTable, TrapTable};
+use crate::handlers::{Call, Handler, HandlerTable};
 use crate::module::Module;
 use crate::trap::TrapCode;
 pub use object::Architecture;
@@ -26,6 +27,8 @@ pub struct Contents<'a> {
     pub addresses: &'a [(u32, u32)],
     /// names of the module's functions, imported ones first; empty where there is none
     pub names: &'a [String],
+    /// calls in the reach of handlers, sorted by return address
+    pub handlers: &'a [Call<Vec<Handler>>],
     /// bytes of data segments
     pub data: &'a [u8],
     /// the image of memory 0, whole pages
@@ -89,6 +92,7 @@ fn layout(contents: &Contents<'_>, eh_frame_to_text: i64) -> Result<Vec<u8>, Str
     add(section::TRAPS, SectionKind::ReadOnlyData, &TrapTable::encode(contents.traps), 8);
     add(section::ADDRESSES, SectionKind::ReadOnlyData, &AddressMap::encode(contents.addresses), 8);
     add(section::NAMES, SectionKind::ReadOnlyData, &NameTable::encode(contents.names), 8);
+    add(section::HANDLERS, SectionKind::ReadOnlyData, &HandlerTable::encode(contents.handlers), 8);
     add(section::DATA, SectionKind::ReadOnlyData, contents.data, 16);
     add(section::EH_FRAME, SectionKind::ReadOnlyData, &(contents.eh_frame)(eh_frame_to_text), 8);
     let text = add(section::TEXT, SectionKind::Text, contents.text, IMAGE_PAGE);

@@ -155,6 +155,7 @@ fn import_type(module: &Module, kind: ImportKind) -> (&'static str, String) {
         ImportKind::Table(ty) => ("table", ty.to_string()),
         ImportKind::Memory(ty) => ("memory", ty.to_string()),
         ImportKind::Global(ty) => ("global", ty.to_string()),
+        ImportKind::Tag(ty) => ("tag", module.types.get(ty as usize).map(ToString::to_string).unwrap_or_default()),
     }
 }
 
@@ -170,6 +171,10 @@ fn export_type(module: &Module, item: ExternIndex) -> (&'static str, u32, String
         ExternIndex::Table(index) => ("table", index, text(&module.tables, index)),
         ExternIndex::Memory(index) => ("memory", index, text(&module.memories, index)),
         ExternIndex::Global(index) => ("global", index, text(&module.globals, index)),
+        ExternIndex::Tag(index) => {
+            let ty = module.tags.get(index as usize).and_then(|&ty| module.types.get(ty as usize));
+            ("tag", index, ty.map(ToString::to_string).unwrap_or_default())
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Compiles functions, in parallel. What comes out does not depend on which thread compiled what.
 
-use crate::link::frame::Prologue;
+use crate::link::frame::{Prologue, callee_saved};
 use crate::read::{Body, Input};
 use crate::translate::{self, Scratch, trap_from_clif};
 use crate::{CompileError, Config, Progress, entry};
@@ -8,12 +8,15 @@ use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{ExternalName, UserExternalNameRef};
 use cranelift_codegen::isa::TargetIsa;
-use cranelift_codegen::{CompiledCode, Context, FinalizedRelocTarget};
+use cranelift_codegen::{
+    CompiledCode, Context, ExceptionContextLoc, FinalizedMachExceptionHandler, FinalizedRelocTarget,
+};
 use cranelift_frontend::FunctionBuilderContext;
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use wasmbridge_artifact::frames::FrameLayout;
+use wasmbridge_artifact::handlers::{Call, Handler, Place};
 use wasmbridge_artifact::{FunctionKind, TrapCode};
 
 /// A compiled function. Offsets are in bytes from its start.
@@ -32,6 +35,8 @@ pub(crate) struct Compiled {
     pub(crate) traps: Vec<(u32, TrapCode)>,
     /// from code to the wasm file
     pub(crate) addresses: Vec<(u32, u32)>,
+    /// calls in the reach of handlers; code offsets from the function's start
+    pub(crate) handlers: Vec<Call<Vec<Handler>>>,
     pub(crate) frame: FrameLayout,
     pub(crate) prologue: Prologue,
 }
@@ -161,7 +166,7 @@ fn build(
             Ok((FunctionKind::Wasm, body.function, body.body.range().start as u32))
         }
         Job::Entry(ty) => {
-            entry::entry(ty, &input.module.types[ty as usize], isa, func, &mut worker.entries);
+            entry::entry(ty, input.module.func_type(ty), isa, func, &mut worker.entries);
             Ok((FunctionKind::Entry, ty, 0))
         }
     }
@@ -199,6 +204,7 @@ fn finish(
         calls: calls(&compiled, callee)?,
         traps: traps(&compiled)?,
         addresses: addresses(&compiled, wasm_offset),
+        handlers: handlers(&compiled)?,
         frame: prologue.layout()?,
         prologue,
     })
@@ -223,6 +229,37 @@ fn traps(compiled: &CompiledCode) -> Result<Vec<(u32, TrapCode)>, String> {
     traps.sort_by_key(|t| t.0);
     traps.dedup_by_key(|t| t.0);
     Ok(traps)
+}
+
+/// The calls in the reach of handlers. Each set of handlers begins with the place of the vmctx, in which their tags are found.
+fn handlers(compiled: &CompiledCode) -> Result<Vec<Call<Vec<Handler>>>, String> {
+    use FinalizedMachExceptionHandler::{Context, Default, Tag};
+    let mut calls = Vec::new();
+    for site in compiled.buffer.call_sites().filter(|site| !site.exception_handlers.is_empty()) {
+        let frame = site.frame_offset.ok_or("a call with handlers in a frame of unknown size")?;
+        let mut vmctx = None;
+        let mut handlers = Vec::new();
+        for &item in site.exception_handlers {
+            let (tag, code) = match item {
+                Context(ExceptionContextLoc::SPOffset(offset)) => {
+                    vmctx = Some(Place::Stack(offset));
+                    continue;
+                }
+                Context(ExceptionContextLoc::GPR(number)) => {
+                    let position = callee_saved(number).ok_or("a vmctx is in a register that a call changes")?;
+                    vmctx = Some(Place::Register(position));
+                    continue;
+                }
+                Tag(tag, code) => (Some(tag.as_u32()), code),
+                Default(code) => (None, code),
+            };
+            let vmctx = vmctx.ok_or("a call with handlers does not say where its vmctx is")?;
+            handlers.push(Handler { tag, code, vmctx });
+        }
+        calls.push(Call { return_address: site.ret_addr, frame, handlers });
+    }
+    calls.sort_by_key(|call| call.return_address);
+    Ok(calls)
 }
 
 /// Pairs of code offset and wasm offset. What belongs to no instruction, such as the prologue, belongs to the function's start.

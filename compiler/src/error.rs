@@ -1,5 +1,7 @@
 //! Why a module cannot be compiled.
 
+use wasmparser::WasmFeatures;
+
 /// Why a module cannot be compiled. Offsets are in bytes from the start of the module.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -53,20 +55,23 @@ impl From<wasmparser::Error> for CompileError {
     fn from(error: wasmparser::Error) -> CompileError {
         let offset = error.offset();
         // Flags of this early proposal are, to everyone else, a wrong alignment.
-        let early = wasmparser::WasmFeatures::MULTIBYTE_ARRAY_ACCESS;
-        // A type that names itself: the validator knows what is missing, and says it in words only.
-        if error.message().ends_with("because the GC proposal is disabled") {
-            return CompileError::Unsupported { what: proposals(wasmparser::WasmFeatures::GC), offset };
-        }
-        match error.missing_wasm_feature().filter(|&features| features != early) {
-            Some(features) => CompileError::Unsupported { what: proposals(features), offset },
-            None => CompileError::Invalid { message: error.message().to_owned(), offset },
+        let early = WasmFeatures::MULTIBYTE_ARRAY_ACCESS;
+        match error.missing_wasm_feature() {
+            Some(WasmFeatures::LEGACY_EXCEPTIONS) => {
+                CompileError::Unsupported { what: LEGACY_EXCEPTIONS.to_owned(), offset }
+            }
+            Some(features) if features != early => CompileError::Unsupported { what: proposals(features), offset },
+            _ => CompileError::Invalid { message: error.message().to_owned(), offset },
         }
     }
 }
 
+/// What `try`, `catch` and `rethrow` are, and what to do about it.
+const LEGACY_EXCEPTIONS: &str = "the exceptions that came before the standard's (`try` and `catch` instead of `try_table`): compile with \
+     `-mllvm -wasm-use-legacy-eh=false`, or convert the module with `wasm-opt --translate-to-exnref`";
+
 /// The proposals' names, as people write them.
-fn proposals(features: wasmparser::WasmFeatures) -> String {
+fn proposals(features: WasmFeatures) -> String {
     let names: Vec<_> = features.iter_names().map(|(name, _)| name.to_lowercase().replace('_', "-")).collect();
     format!("the {} proposal", names.join(" and "))
 }

@@ -96,8 +96,10 @@ fn of_version_3_nothing_is_misjudged() {
 fn proposals_that_are_translated_are_supported_whole() {
     let translated = [
         Proposal::CustomPageSizes,
+        Proposal::ExceptionHandling,
         Proposal::ExtendedConst,
         Proposal::FunctionReferences,
+        Proposal::GC,
         Proposal::Memory64,
         Proposal::MultiMemory,
         Proposal::MultiValue,

@@ -50,7 +50,12 @@ pub unsafe extern "C-unwind" fn wb_instance_call(
         let args = args.iter().enumerate().map(|(i, arg)| arg.read(i + 1)).collect::<Result<Vec<Value>, _>>()?;
         check_results(&instance.0, name, nresults)?;
         let values = instance.0.call(name, &args)?;
-        let values: Vec<wb_val> = values.into_iter().filter_map(wb_val::write).collect();
+        let value = |(i, value)| {
+            let object =
+                || invalid(format!("result {} of `{name}` is an object of the app's, which wb_val cannot hold", i + 1));
+            wb_val::write(value).ok_or_else(object)
+        };
+        let values = values.into_iter().enumerate().map(value).collect::<Result<Vec<wb_val>, _>>()?;
         debug_assert_eq!(values.len(), nresults);
         if nresults > 0 {
             // SAFETY: as above: there is room for `nresults`, and so many there are. What is written over is C's.

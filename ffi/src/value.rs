@@ -2,7 +2,7 @@
 
 use crate::boundary::invalid;
 use std::ffi::c_void;
-use wasmbridge_artifact::ValType;
+use wasmbridge_artifact::{HeapType, ValType};
 use wasmbridge_runtime::Value;
 
 /// A C function pointer of any type. Cast it to the type it has before calling it.
@@ -68,7 +68,7 @@ impl wb_val {
     pub(crate) fn can_hold(ty: ValType) -> bool {
         match ty {
             ValType::V128 => false,
-            ValType::Ref(ty) => !ty.is_function(),
+            ValType::Ref(ty) => matches!(ty.heap, HeapType::Extern | HeapType::NoExtern),
             _ => true,
         }
     }
@@ -98,7 +98,7 @@ impl wb_val {
                 of.r#ref = v as *mut c_void;
                 WB_EXTERNREF
             }
-            Value::V128(_) | Value::FuncRef(_) => return None,
+            Value::V128(_) | Value::FuncRef(_) | Value::AnyRef(_) | Value::ExnRef(_) => return None,
         };
         Some(wb_val { kind, of })
     }

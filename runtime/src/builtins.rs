@@ -6,6 +6,8 @@
 use crate::callback;
 use crate::crossing::variadic::call_variadic;
 use crate::crossing::{Refused, inbound, outbound, value_name};
+use crate::exception::throw::throw;
+use crate::gc::{self, NoArray, Object, Outside};
 use crate::instance::{Admission, InstanceData};
 use crate::linker::ThunkInfo;
 use crate::memory::Bytes;
@@ -13,6 +15,7 @@ use crate::os::guarded::{self, Fault};
 use crate::trap::policy;
 use crate::wait;
 use wasmbridge_artifact::Builtin;
+use wasmbridge_artifact::gc::VmTag;
 use wasmbridge_artifact::vmctx::{CallbackRecord, ThunkRecord, VmHead};
 
 /// A word of the table. Functions of different types stand in it as addresses.
@@ -54,6 +57,19 @@ pub(crate) static TABLE: Table = table! {
     MemoryWait32: memory_wait32,
     MemoryWait64: memory_wait64,
     MemoryNotify: memory_notify,
+    ExceptionNew: exception_new,
+    Throw: throw,
+    StructNew: struct_new,
+    ArrayNew: array_new,
+    ArrayNewData: array_new_data,
+    ArrayNewElem: array_new_elem,
+    ArrayFill: array_fill,
+    ArrayCopy: array_copy,
+    ArrayInitData: array_init_data,
+    ArrayInitElem: array_init_elem,
+    IsSubtype: is_subtype,
+    AnyConvertExtern: any_convert_extern,
+    ExternConvertAny: extern_convert_any,
     CallbackAdmit: callback_admit,
     CallbackEnter: callback_enter,
     CallbackLeave: callback_leave,
@@ -196,6 +212,102 @@ unsafe extern "C" fn table_init(vmctx: *mut VmHead, table: u32, segment: u32, ds
 unsafe extern "C" fn elem_drop(vmctx: *mut VmHead, segment: u32) {
     // SAFETY: called by compiled code.
     unsafe { instance(vmctx) }.elem_drop(segment);
+}
+
+/// A new object as a reference; 0 if there is no room.
+fn reference(object: Option<Object>) -> u64 {
+    object.map_or(0, |object| object.as_ptr() as u64)
+}
+
+unsafe extern "C" fn exception_new(vmctx: *mut VmHead, tag: *const VmTag) -> u64 {
+    // SAFETY: called by compiled code.
+    reference(unsafe { instance(vmctx) }.exception_new(tag))
+}
+
+unsafe extern "C" fn struct_new(vmctx: *mut VmHead, ty: u32) -> u64 {
+    // SAFETY: called by compiled code.
+    reference(unsafe { instance(vmctx) }.struct_new(ty))
+}
+
+unsafe extern "C" fn array_new(vmctx: *mut VmHead, ty: u32, len: u32) -> u64 {
+    // SAFETY: called by compiled code.
+    reference(unsafe { instance(vmctx) }.array_new(ty, len))
+}
+
+/// A new array as a reference, or what there is instead.
+fn array_or(array: Result<Object, NoArray>) -> u64 {
+    match array {
+        Ok(array) => array.as_ptr() as u64,
+        Err(NoArray::NoRoom) => 0,
+        Err(NoArray::Segment) => 1,
+    }
+}
+
+unsafe extern "C" fn array_new_data(vmctx: *mut VmHead, ty: u32, segment: u32, from: u32, len: u32) -> u64 {
+    // SAFETY: called by compiled code.
+    array_or(unsafe { instance(vmctx) }.array_new_data(ty, segment, from, len))
+}
+
+unsafe extern "C" fn array_new_elem(vmctx: *mut VmHead, ty: u32, segment: u32, from: u32, len: u32) -> u64 {
+    // SAFETY: called by compiled code.
+    array_or(unsafe { instance(vmctx) }.array_new_elem(ty, segment, from, len))
+}
+
+unsafe extern "C" fn array_fill(_: *mut VmHead, array: u64, to: u32, value: *const u8, len: u32) -> u32 {
+    // SAFETY: called by compiled code, with the address of a stack slot of 16 bytes.
+    status(unsafe { gc::fill(gc::array(array), to, value, len) }.ok())
+}
+
+unsafe extern "C" fn array_copy(_: *mut VmHead, to_array: u64, to: u32, from_array: u64, from: u32, len: u32) -> u32 {
+    status(gc::copy(gc::array(to_array), to, gc::array(from_array), from, len).ok())
+}
+
+/// What an instruction on an array and a segment says.
+fn outside(done: Result<(), Outside>) -> u32 {
+    match done {
+        Ok(()) => 0,
+        Err(Outside::Array) => 1,
+        Err(Outside::Segment) => 2,
+    }
+}
+
+unsafe extern "C" fn array_init_data(
+    vmctx: *mut VmHead,
+    array: u64,
+    segment: u32,
+    to: u32,
+    from: u32,
+    len: u32,
+) -> u32 {
+    // SAFETY: called by compiled code.
+    outside(unsafe { instance(vmctx) }.array_init_data(gc::array(array), segment, to, from, len))
+}
+
+unsafe extern "C" fn array_init_elem(
+    vmctx: *mut VmHead,
+    array: u64,
+    segment: u32,
+    to: u32,
+    from: u32,
+    len: u32,
+) -> u32 {
+    // SAFETY: called by compiled code.
+    outside(unsafe { instance(vmctx) }.array_init_elem(gc::array(array), segment, to, from, len))
+}
+
+unsafe extern "C" fn is_subtype(vmctx: *mut VmHead, sub: u32, sup: u32) -> u32 {
+    // SAFETY: called by compiled code.
+    unsafe { instance(vmctx) }.engine().types().is_subtype(sub, sup).into()
+}
+
+unsafe extern "C" fn any_convert_extern(vmctx: *mut VmHead, reference: u64) -> u64 {
+    // SAFETY: called by compiled code.
+    unsafe { instance(vmctx) }.internalise(reference).unwrap_or(0)
+}
+
+unsafe extern "C" fn extern_convert_any(vmctx: *mut VmHead, reference: u64) -> u64 {
+    // SAFETY: called by compiled code.
+    unsafe { instance(vmctx) }.externalise(reference)
 }
 
 // Shapes call these with the record that they were given.

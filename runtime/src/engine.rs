@@ -5,6 +5,7 @@ use crate::code::{CallbackPages, DirectPages};
 use crate::crossing::records::NativeBytes;
 use crate::error::{Error, ErrorKind};
 use crate::trap::signals;
+use crate::types::Types;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,15 +19,20 @@ pub struct Config {
     /// Bytes at the end of each native stack that wasm code leaves alone, so that the C functions it calls have room: a wasm
     /// function that would reach into them traps. At most a quarter of a stack is reserved.
     pub stack_reserve: usize,
+    /// Bytes that the collected heap of instances which belong together may have: an app that would need more traps. An exception takes room there,
+    /// too.
+    pub gc_heap_bytes: u64,
+    /// Collect before each new object: slow, and finds what a collection would break.
+    pub gc_stress: bool,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { stack_reserve: 256 << 10 }
+        Config { stack_reserve: 256 << 10, gc_heap_bytes: 1 << 30, gc_stress: false }
     }
 }
 
-/// What modules and instances of one host share: the ids of function types, and the code that crosses, one piece for
+/// What modules and instances of one host share: the types that their modules define, and the code that crosses, one piece for
 /// each C signature.
 ///
 /// Cloning it gives another name for the same engine. It may be used on any thread.
@@ -35,8 +41,7 @@ pub struct Engine(Arc<Inner>);
 
 struct Inner {
     config: Config,
-    /// ids of types; what they name is named by id, or as [`ITSELF`]
-    types: Mutex<HashMap<FuncType, u32>>,
+    types: Types,
     shapes: Mutex<Shapes>,
     /// what C may still look at of instances that are gone
     retired: Mutex<Vec<NativeBytes>>,
@@ -50,9 +55,6 @@ impl DirectCode {
         }
     }
 }
-
-/// In the place of a type's id, where the type names itself: types that do so in the same places are equal (Wasm 3.0, 3.3.2).
-const ITSELF: u32 = u32::MAX;
 
 /// The code that crosses, by signature.
 #[derive(Default)]
@@ -95,8 +97,8 @@ impl Engine {
             return Err(Error::new(ErrorKind::Os, format!("host pages have {page} bytes, expected {HOST_PAGE}")));
         }
         signals::install()?;
-        let (types, shapes, retired) = Default::default();
-        Ok(Engine(Arc::new(Inner { config, types, shapes, retired })))
+        let (shapes, retired) = Default::default();
+        Ok(Engine(Arc::new(Inner { config, types: Types::new(), shapes, retired })))
     }
 
     /// The settings.
@@ -113,21 +115,9 @@ impl Engine {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The id of a function type: equal types have equal ids in one engine. Types that it names are named by their ids.
-    pub(crate) fn type_id(&self, ty: &FuncType) -> u32 {
-        let mut types = self.0.types.lock().unwrap_or_else(|e| e.into_inner());
-        let next = types.len() as u32;
-        *types.entry(ty.clone()).or_insert(next)
-    }
-
-    /// The ids of a module's types, each of which names only itself and ones before it.
-    pub(crate) fn type_ids(&self, types: &[FuncType]) -> Vec<u32> {
-        let mut ids = Vec::with_capacity(types.len());
-        for ty in types {
-            let id = |index: u32| ids.get(index as usize).copied().unwrap_or(ITSELF);
-            ids.push(self.type_id(&ty.map_types(id)));
-        }
-        ids
+    /// The types of all its modules.
+    pub(crate) fn types(&self) -> &Types {
+        &self.0.types
     }
 
     fn shapes(&self) -> MutexGuard<'_, Shapes> {

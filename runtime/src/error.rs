@@ -1,5 +1,6 @@
 //! What can go wrong, as the host sees it.
 
+use crate::exception::Exception;
 use std::fmt;
 use wasmbridge_artifact::{ArtifactError, TrapCode};
 
@@ -50,6 +51,8 @@ pub struct Trap {
     pub frames: Vec<Frame>,
     /// the status that the app ended with, if it ended itself: [`TrapCode::Exited`]
     pub exit_status: Option<i32>,
+    /// the exception that nobody caught, if that is why
+    pub exception: Option<Box<Exception>>,
 }
 
 /// A frame of a backtrace.
@@ -77,6 +80,13 @@ pub enum Frame {
         /// its name, as in the prototype
         name: String,
     },
+}
+
+impl Trap {
+    /// A trap with neither a status nor an exception.
+    pub(crate) fn new(code: TrapCode, detail: Option<String>, frames: Vec<Frame>) -> Trap {
+        Trap { code, detail, frames, exit_status: None, exception: None }
+    }
 }
 
 impl Error {
@@ -107,6 +117,11 @@ impl Error {
     /// The trap, if the guest was stopped by one.
     pub fn trap(&self) -> Option<&Trap> {
         self.0.trap.as_ref()
+    }
+
+    /// The exception, if the guest was stopped by one that it did not catch.
+    pub fn exception(&self) -> Option<&Exception> {
+        self.trap()?.exception.as_deref()
     }
 }
 
@@ -177,7 +192,7 @@ mod tests {
     fn a_trap_shows_its_backtrace() {
         let frame = Frame::Wasm { module: None, function: 3, name: Some("compare".into()), offset: Some(0x1f) };
         let frames = vec![frame, Frame::Callback { name: "compare".into() }];
-        let error = Error::from_trap(Trap { code: TrapCode::Unreachable, detail: None, frames, exit_status: None });
+        let error = Error::from_trap(Trap::new(TrapCode::Unreachable, None, frames));
         assert_eq!(
             error.to_string(),
             "trap: unreachable\n  0: compare at wasm offset 0x1f\n  1: compare (callback, entered from native code)"

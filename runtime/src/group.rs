@@ -2,7 +2,9 @@
 //!
 //! An instance that imports nothing of another one is a group of its own.
 
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Trap};
+use crate::gc::Heap;
 use crate::instance::InstanceData;
 use crate::os::{StackBounds, bounds_around, thread_id, thread_stack};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub(crate) struct Group {
     state: Mutex<State>,
     stack_reserve: usize,
+    heap: Arc<Heap>,
 }
 
 /// What the owner's thread and the slow paths know of a group.
@@ -30,14 +33,20 @@ pub(crate) struct State {
 
 impl Group {
     /// An empty group that belongs to this thread.
-    pub(crate) fn new(stack_reserve: usize) -> Arc<Group> {
+    pub(crate) fn new(engine: &Engine) -> Arc<Group> {
+        let stack_reserve = engine.config().stack_reserve;
         let stack = usable(thread_stack(), stack_reserve);
         let state = State { owner: thread_id(), stack, members: Vec::new(), handles: 0, pending: None };
-        Arc::new(Group { state: Mutex::new(state), stack_reserve })
+        Arc::new(Group { state: Mutex::new(state), stack_reserve, heap: Heap::new(engine) })
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// The heap of its members.
+    pub(crate) fn heap(&self) -> &Arc<Heap> {
+        &self.heap
     }
 
     /// Takes the members of another group into this one. Both belong to this thread, and neither has a pending trap.
@@ -49,6 +58,7 @@ impl Group {
             let mut other = other.lock();
             (std::mem::take(&mut other.members), std::mem::take(&mut other.handles))
         };
+        self.heap.absorb(&other.heap);
         for member in &members {
             member.set_group(self.clone());
         }

@@ -50,17 +50,20 @@ impl HostFunction {
 
     /// Runs it. A panic does not go through wasm frames: it stops the app, with its message.
     fn run(&self, caller: &Caller<'_>, slots: &mut [u128]) -> Result<(), Stop> {
+        let instance = caller.instance;
         let args: Vec<Value> =
-            self.ty.params.iter().zip(&*slots).map(|(&ty, &bits)| Value::from_bits(ty, bits)).collect();
-        let mut results: Vec<Value> = self.ty.results.iter().map(|&ty| Value::from_bits(ty, 0)).collect();
+            self.ty.params.iter().zip(&*slots).map(|(&ty, &bits)| instance.value(ty, bits)).collect();
+        let mut results: Vec<Value> = self.ty.results.iter().map(|&ty| instance.value(ty, 0)).collect();
         let outcome = catch_unwind(AssertUnwindSafe(|| (self.body)(caller, &args, &mut results)));
         outcome.unwrap_or_else(|panic| Err(Stop::Failed(format!("it panicked: {}", panic_text(&*panic)))))?;
         for (i, (result, &ty)) in results.iter().zip(&self.ty.results).enumerate() {
-            if !result.is_of(ty, &[]) {
+            if !instance.accepts(result, ty) {
                 let found = result.ty();
                 return Err(Stop::Failed(format!("its result {} is {found}, its type says {ty}", i + 1)));
             }
-            slots[i] = result.to_bits();
+            // The slots are on the stack, where a collection sees what they hold.
+            let no_room = || Stop::Failed(format!("there is no room for its result {}", i + 1));
+            slots[i] = instance.bits(result, ty).ok_or_else(no_room)?;
         }
         Ok(())
     }
@@ -123,11 +126,11 @@ impl InstanceData {
             let trap = match stop {
                 Stop::Exit(status) => {
                     let detail = Some(format!("status {status}"));
-                    Trap { code: TrapCode::Exited, detail, frames, exit_status: Some(status) }
+                    Trap { exit_status: Some(status), ..Trap::new(TrapCode::Exited, detail, frames) }
                 }
                 Stop::Failed(why) => {
                     let detail = Some(format!("`{name}`: {why}"));
-                    Trap { code: TrapCode::HostFailed, detail, frames, exit_status: None }
+                    Trap::new(TrapCode::HostFailed, detail, frames)
                 }
             };
             state.pending = Some(Box::new(trap));

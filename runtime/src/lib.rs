@@ -22,6 +22,9 @@
 //! | `host` | functions of the host's that know their caller |
 //! | `builtins` | what compiled code calls |
 //! | `window` | native data that apps see in place |
+//! | `exception` | exceptions: tags, and from a `throw` to its handler |
+//! | `gc` | the collected heap |
+//! | `types` | the types of all modules of an engine |
 //! | `wait` | threads that wait for a place in a shared memory |
 //! | `group` | who may enter: threads, stacks, pending traps |
 //! | `trap` | from a fault to an error: signal handler, unwinding, backtraces |
@@ -34,6 +37,8 @@ mod code;
 mod crossing;
 mod engine;
 mod error;
+mod exception;
+mod gc;
 mod group;
 mod host;
 mod instance;
@@ -43,6 +48,7 @@ mod module;
 mod os;
 mod table;
 mod trap;
+mod types;
 mod value;
 mod wait;
 mod window;
@@ -51,12 +57,14 @@ pub use callback::{Answer, CallbackOptions, NativeFn};
 pub use crossing::handles::HandleDestructor;
 pub use engine::{Config, Engine};
 pub use error::{Error, ErrorKind, Frame, Trap};
+pub use exception::{Exception, Tag};
+pub use gc::{AnyRef, AnyRefKind, ExnRef};
 pub use host::{Caller, Stop};
 pub use instance::{Instance, MemoryView};
 pub use linker::Linker;
 pub use module::Module;
 pub use value::{FuncRef, Value};
-pub use wasmbridge_artifact::{FuncType, TrapCode, ValType, module as metadata};
+pub use wasmbridge_artifact::{FuncType, HeapType, RefType, TrapCode, ValType, module as metadata};
 pub use wasmbridge_trampolines::{OnTrap, PrototypeError, Signature, TypeNames};
 pub use window::{Arena, Grant, Region, Rights, Window, WindowMode, WindowOptions};
 

@@ -5,6 +5,7 @@ use crate::code::arena::ThunkPages;
 use crate::crossing::handles::{HandleDestructor, HandleTypes};
 use crate::engine::{DirectCode, Engine};
 use crate::error::{Error, ErrorKind};
+use crate::exception::{Tag, TagData};
 use crate::group::Group;
 use crate::host::{self, Caller, HostFunction, Stop};
 use crate::instance::build::{self, link_error};
@@ -30,6 +31,7 @@ pub struct Linker {
     names: Arc<TypeNames>,
     handle_types: Arc<HandleTypes>,
     functions: HashMap<(String, String), Definition>,
+    tags: HashMap<(String, String), Tag>,
     instances: HashMap<String, Arc<InstanceData>>,
 }
 
@@ -101,6 +103,7 @@ pub(crate) enum Resolved {
     Table(*const Table),
     Memory(*const Memory),
     Global(*mut u8),
+    Tag(Arc<TagData>),
 }
 
 impl Linker {
@@ -111,6 +114,7 @@ impl Linker {
             names: Arc::default(),
             handle_types: Arc::default(),
             functions: HashMap::new(),
+            tags: HashMap::new(),
             instances: HashMap::new(),
         }
     }
@@ -201,6 +205,18 @@ impl Linker {
         Ok(())
     }
 
+    /// Defines `module` and `name` as a tag: apps that import it throw and catch exceptions which they and the host know as the same.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if the tag is another engine's.
+    pub fn define_tag(&mut self, module: &str, name: &str, tag: &Tag) -> Result<(), Error> {
+        if !tag.0.engine.same(&self.engine) {
+            return Err(Error::new(ErrorKind::InvalidArgument, "the tag belongs to another engine"));
+        }
+        self.tags.insert((module.to_owned(), name.to_owned()), tag.clone());
+        Ok(())
+    }
+
     /// Defines `module` and each of the instance's exports. The instance and those that import from it belong together: to one
     /// thread, and a trap stops them together.
     ///
@@ -249,7 +265,7 @@ impl Linker {
 
     /// The group that an instance which imports from these joins.
     fn group_of(&self, sources: &[Arc<InstanceData>]) -> Result<Arc<Group>, Error> {
-        let Some(first) = sources.first() else { return Ok(Group::new(self.engine.config().stack_reserve)) };
+        let Some(first) = sources.first() else { return Ok(Group::new(&self.engine)) };
         let here = 0u8;
         let group = first.group();
         for source in sources {
@@ -271,7 +287,7 @@ impl Linker {
         let metadata = module.metadata();
         if let Some(definition) = self.functions.get(&(from.to_owned(), name.to_owned())) {
             let ImportKind::Func(ty) = kind else { return Err("it is defined as a function".to_owned()) };
-            let (expected, found) = (&metadata.types[ty as usize], &definition.wasm_type);
+            let (expected, found) = (metadata.func_type(ty), &definition.wasm_type);
             if expected != found {
                 let prototype = &definition.signature;
                 return Err(match &definition.host {
@@ -281,6 +297,9 @@ impl Linker {
             }
             let Definition { signature, function, host, code, direct, .. } = definition.clone();
             return Ok(Resolved::Native { signature, function: function.0, host, code, direct });
+        }
+        if let Some(tag) = self.tags.get(&(from.to_owned(), name.to_owned())) {
+            return tag_import(module, kind, &tag.0);
         }
         let Some(instance) = self.instances.get(from) else {
             return Err(match kind {
@@ -297,10 +316,12 @@ impl Linker {
         let theirs = instance.module().metadata();
         match (kind, item) {
             (ImportKind::Func(ty), ExternIndex::Func(function)) => {
-                let (expected, found) = (&metadata.types[ty as usize], theirs.function_type(function));
-                let their_type = theirs.functions[function as usize] as usize;
-                match module.type_ids()[ty as usize] == instance.module().type_ids()[their_type] {
-                    true => Ok(Resolved::Function(instance.funcref(function).expect("exported functions escape"))),
+                let (expected, found) = (metadata.func_type(ty), theirs.function_type(function));
+                let funcref = instance.funcref(function).expect("exported functions escape");
+                // SAFETY: a function reference of a live instance. A function that it imports itself has the type that it was defined with.
+                let their_type = unsafe { (*funcref).type_id };
+                match self.engine.types().is_subtype(their_type, module.type_ids()[ty as usize]) {
+                    true => Ok(Resolved::Function(funcref)),
                     false => Err(format!(
                         "the module imports {}, the export is {}",
                         shown(expected, expected.type_indices(), metadata),
@@ -341,7 +362,7 @@ impl Linker {
                 let ours = module.shared_type(expected.content);
                 let found_type = instance.module().shared_type(found.content);
                 // What may be written must be the same on both sides, what is only read may be more exact than asked for.
-                let fits = if expected.mutable { ours == found_type } else { found_type.is_subtype_of(ours) };
+                let fits = if expected.mutable { ours == found_type } else { module.is_subtype(found_type, ours) };
                 match fits && expected.mutable == found.mutable {
                     true => Ok(Resolved::Global(instance.global_ptr(index))),
                     false => Err(format!(
@@ -351,7 +372,20 @@ impl Linker {
                     )),
                 }
             }
+            (kind @ ImportKind::Tag(_), ExternIndex::Tag(index)) => tag_import(module, kind, instance.tag_data(index)),
             _ => Err("the export is of another kind".to_owned()),
+        }
+    }
+}
+
+/// A tag for an import. Tags must have the same type, not only one that fits (Wasm 3.0, 3.3.11).
+fn tag_import(module: &Module, kind: ImportKind, tag: &Arc<TagData>) -> Result<Resolved, String> {
+    let ImportKind::Tag(ty) = kind else { return Err("it is defined as a tag".to_owned()) };
+    match module.type_ids()[ty as usize] == tag.type_id {
+        true => Ok(Resolved::Tag(tag.clone())),
+        false => {
+            let (expected, found) = (module.metadata().func_type(ty), tag.ty());
+            Err(format!("the module imports a tag `{expected}`, it is defined as a tag `{found}`"))
         }
     }
 }

@@ -106,6 +106,7 @@ impl Module {
             traps: artifact.traps(bytes),
             addresses: artifact.addresses(bytes),
             names: artifact.names(bytes),
+            handlers: artifact.handlers(bytes),
             module_name: artifact.module.name.clone(),
         });
         let mut entries: Vec<(u32, usize)> = code
@@ -115,7 +116,7 @@ impl Module {
             .map(|f| (f.index, text_start + f.start as usize))
             .collect();
         entries.sort_unstable();
-        let type_ids = engine.type_ids(&artifact.module.types);
+        let type_ids = engine.types().intern(&artifact.module.types, &artifact.module.groups);
         let registration = (!text.is_empty()).then(|| {
             // SAFETY: `code` is boxed, points into the mapping, and both are dropped after the registration.
             unsafe { register(text_start, text_start + text.len(), Range::Module(&*code)) }
@@ -179,6 +180,11 @@ impl Module {
     /// A value type of this module with the engine's type id: comparable with those of other modules.
     pub(crate) fn shared_type(&self, ty: ValType) -> ValType {
         ty.map_type(|index| self.0.type_ids[index as usize])
+    }
+
+    /// Whether each value of a type is one of another; both have the engine's type ids.
+    pub(crate) fn is_subtype(&self, sub: ValType, sup: ValType) -> bool {
+        sub.is_subtype_of(sup, |sub, sup| self.engine().types().is_subtype(sub, sup))
     }
 
     /// A table type of this module with the engine's type id.

@@ -25,7 +25,7 @@ const ATOMICS: &str = r#"(module
 const PAGE: i32 = 65536;
 
 fn call(instance: &Instance, name: &str, args: &[Value]) -> Value {
-    instance.call(name, args).unwrap()[0]
+    instance.call(name, args).unwrap().remove(0)
 }
 
 fn trap(instance: &Instance, name: &str, args: &[Value]) -> TrapCode {

@@ -20,7 +20,7 @@ fn every_kind_of_value_goes_through_slots() {
     linker
         .define_host("host", "reverse", ty(&all, &[V128, F64, F32, I64, I32]), |_, args, results| {
             for (i, arg) in args.iter().rev().enumerate() {
-                results[i] = *arg;
+                results[i] = arg.clone();
             }
             Ok(())
         })
@@ -156,10 +156,13 @@ fn calls_through_tables_and_back_into_the_app() {
             let app = unsafe { &*(app as *const wasmbridge_runtime::Instance) };
             results[0] = match n {
                 5 => return Err(Stop::Exit(5)),
-                _ => app.call("run", &[Value::I32(n + 1)]).map_err(|e| match e.trap().and_then(|t| t.exit_status) {
-                    Some(status) => Stop::Exit(status + 1),
-                    None => Stop::Failed(e.to_string()),
-                })?[0],
+                _ => app
+                    .call("run", &[Value::I32(n + 1)])
+                    .map_err(|e| match e.trap().and_then(|t| t.exit_status) {
+                        Some(status) => Stop::Exit(status + 1),
+                        None => Stop::Failed(e.to_string()),
+                    })?
+                    .remove(0),
             };
             Ok(())
         })

@@ -292,7 +292,7 @@ fn the_host_passes_typed_references() {
     let instance = Linker::new(&engine).instantiate(&module(&engine, TYPED)).unwrap();
     let add = instance.global("constant").unwrap();
     assert!(matches!(add, Value::FuncRef(Some(_))));
-    assert_eq!(instance.call("apply", &[add]).unwrap(), [Value::I32(42)]);
+    assert_eq!(instance.call("apply", std::slice::from_ref(&add)).unwrap(), [Value::I32(42)]);
     instance.set_global("variable", add).unwrap();
     let refused = instance.call("apply", &[Value::FuncRef(None)]).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
@@ -303,6 +303,6 @@ fn the_host_passes_typed_references() {
     let other = module(&engine, r#"(module (func $f) (global (export "f") funcref (ref.func $f)))"#);
     let other = Linker::new(&engine).instantiate(&other).unwrap();
     let f = other.global("f").unwrap();
-    assert_eq!(instance.call("apply", &[f]).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(instance.call("apply", std::slice::from_ref(&f)).unwrap_err().kind(), ErrorKind::InvalidArgument);
     assert_eq!(instance.set_global("variable", f).unwrap_err().kind(), ErrorKind::InvalidArgument);
 }

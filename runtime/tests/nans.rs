@@ -61,8 +61,8 @@ fn functions() -> Vec<(String, String)> {
 }
 
 /// Whether all lanes are canonical, of one width or the other.
-fn is_canonical(value: Value) -> bool {
-    match value {
+fn is_canonical(value: &Value) -> bool {
+    match *value {
         Value::F32(v) => v.to_bits() == F32_CANONICAL,
         Value::F64(v) => v.to_bits() == F64_CANONICAL,
         Value::V128(v) => {
@@ -88,8 +88,8 @@ fn arithmetic_makes_canonical_nans_only() {
         instance.set_global("f64", Value::F64(f64::from_bits(F64_NAN))).unwrap();
         let wrong: Vec<String> = functions
             .iter()
-            .map(|(name, _)| (name, instance.call(name, &[]).unwrap()[0]))
-            .filter(|&(_, value)| !is_canonical(value))
+            .map(|(name, _)| (name, instance.call(name, &[]).unwrap().remove(0)))
+            .filter(|(_, value)| !is_canonical(value))
             .map(|(name, value)| match value {
                 Value::F32(v) => format!("{name}: {:#x}", v.to_bits()),
                 Value::F64(v) => format!("{name}: {:#x}", v.to_bits()),
@@ -112,7 +112,7 @@ fn what_only_moves_bits_keeps_them() {
     let instance = Linker::new(&engine).instantiate(&module_with(&engine, wat, &config)).unwrap();
     let positive = F32_NAN & 0x7fff_ffff;
     for (name, expected) in [("abs", positive), ("neg", positive), ("copysign", positive), ("same", F32_NAN)] {
-        let result = instance.call(name, &[Value::F32(f32::from_bits(F32_NAN))]).unwrap()[0];
+        let result = instance.call(name, &[Value::F32(f32::from_bits(F32_NAN))]).unwrap().remove(0);
         let Value::F32(result) = result else { panic!("{name} returned {result:?}") };
         assert_eq!(result.to_bits(), expected, "{name}");
     }

@@ -1,6 +1,6 @@
 //! Values of scripts: arguments, and patterns that results must match.
 
-use wasmbridge_runtime::Value;
+use wasmbridge_runtime::{AnyRefKind, Value};
 use wast::core::{AbstractHeapType, HeapType, NanPattern, V128Const, V128Pattern, WastArgCore, WastRetCore};
 use wast::token::{F32, F64};
 use wast::{WastArg, WastRet};
@@ -17,16 +17,17 @@ pub(crate) fn argument(arg: &WastArg<'_>) -> Option<Value> {
         WastArgCore::RefNull(ty) => null(ty)?,
         // The host's value 0 is null, so that a script's n is our n + 1.
         WastArgCore::RefExtern(n) => Value::ExternRef(*n as usize + 1),
-        WastArgCore::RefHost(_) => return None,
+        WastArgCore::RefHost(n) => Value::ExternRef(*n as usize + 1),
     })
 }
 
 fn null(ty: &HeapType<'_>) -> Option<Value> {
+    use AbstractHeapType::{Any, Array, Eq, Exn, Extern, Func, I31, NoExn, NoExtern, NoFunc, None as Bottom, Struct};
     match ty {
-        HeapType::Abstract { ty: AbstractHeapType::Func | AbstractHeapType::NoFunc, .. } => Some(Value::FuncRef(None)),
-        HeapType::Abstract { ty: AbstractHeapType::Extern | AbstractHeapType::NoExtern, .. } => {
-            Some(Value::ExternRef(0))
-        }
+        HeapType::Abstract { ty: Func | NoFunc, .. } => Some(Value::FuncRef(None)),
+        HeapType::Abstract { ty: Extern | NoExtern, .. } => Some(Value::ExternRef(0)),
+        HeapType::Abstract { ty: Any | Eq | I31 | Struct | Array | Bottom, .. } => Some(Value::AnyRef(None)),
+        HeapType::Abstract { ty: Exn | NoExn, .. } => Some(Value::ExnRef(None)),
         HeapType::Concrete(_) => Some(Value::FuncRef(None)),
         _ => None,
     }
@@ -52,7 +53,17 @@ fn matches_core(value: &Value, pattern: &WastRetCore<'_>) -> bool {
         (Value::F32(v), WastRetCore::F32(p)) => f32_matches(v.to_bits(), p),
         (Value::F64(v), WastRetCore::F64(p)) => f64_matches(v.to_bits(), p),
         (Value::V128(v), WastRetCore::V128(p)) => v128_matches(*v, p),
-        (Value::FuncRef(None) | Value::ExternRef(0), WastRetCore::RefNull(_)) => true,
+        (
+            Value::FuncRef(None) | Value::ExternRef(0) | Value::AnyRef(None) | Value::ExnRef(None),
+            WastRetCore::RefNull(_),
+        ) => true,
+        // The host sees through conversions: an external reference may be to an object of the guest's, an internal one to a value of the host's.
+        (Value::AnyRef(Some(_)), WastRetCore::RefExtern(None) | WastRetCore::RefAny | WastRetCore::RefEq) => true,
+        (Value::AnyRef(Some(v)), WastRetCore::RefI31) => v.kind() == AnyRefKind::I31,
+        (Value::AnyRef(Some(v)), WastRetCore::RefStruct) => v.kind() == AnyRefKind::Struct,
+        (Value::AnyRef(Some(v)), WastRetCore::RefArray) => v.kind() == AnyRefKind::Array,
+        (Value::ExternRef(v), WastRetCore::RefAny) => *v != 0,
+        (Value::ExternRef(v), WastRetCore::RefHost(p)) => *v == *p as usize + 1,
         (Value::ExternRef(v), WastRetCore::RefExtern(p)) => *v != 0 && p.is_none_or(|p| *v == p as usize + 1),
         (Value::FuncRef(v), WastRetCore::RefFunc(_)) => v.is_some(),
         (value, WastRetCore::Either(patterns)) => patterns.iter().any(|p| matches_core(value, p)),

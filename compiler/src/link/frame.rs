@@ -9,6 +9,11 @@ use wasmbridge_artifact::frames::{CALLEE_SAVED, FrameLayout};
 /// DWARF's (System V psABI, figure 3.36).
 const NUMBERS: [u8; CALLEE_SAVED.len()] = [3, 12, 13, 14, 15];
 
+/// The position in [`CALLEE_SAVED`] of the register with this number of the processor's.
+pub(crate) fn callee_saved(number: u8) -> Option<u8> {
+    NUMBERS.iter().position(|&n| n == number).map(|position| position as u8)
+}
+
 /// A function's prologue. Offsets are of the instruction after a step, in bytes from the function's start.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Prologue {

@@ -10,6 +10,7 @@ use crate::{CompileError, limits};
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::isa::TargetIsa;
 use unwind::Extent;
+use wasmbridge_artifact::handlers::{Call, Handler};
 use wasmbridge_artifact::writer::{self, Architecture, Contents};
 use wasmbridge_artifact::{FunctionKind, FunctionRecord};
 
@@ -24,6 +25,8 @@ pub(crate) fn link(input: Input<'_>, isa: &dyn TargetIsa, functions: Vec<Compile
     let at = |start: u32| move |&(offset, what): &(u32, _)| (start + offset, what);
     let traps: Vec<_> = placed().flat_map(|(f, start)| f.traps.iter().map(move |t| (start + t.0, t.1))).collect();
     let addresses: Vec<_> = placed().flat_map(|(f, start)| f.addresses.iter().map(at(start))).collect();
+    let handlers: Vec<_> =
+        placed().flat_map(|(f, start)| f.handlers.iter().map(move |call| shifted(call, start))).collect();
     let frames: Vec<_> = functions
         .iter()
         .zip(&starts)
@@ -40,6 +43,7 @@ pub(crate) fn link(input: Input<'_>, isa: &dyn TargetIsa, functions: Vec<Compile
         traps: &traps,
         addresses: &addresses,
         names: &input.names,
+        handlers: &handlers,
         data: &input.data,
         image: &input.image,
         eh_frame: &|distance| unwind::eh_frame(isa, &frames, distance).unwrap_or_default(),
@@ -64,6 +68,12 @@ fn text(input: &Input<'_>, isa: &dyn TargetIsa, functions: &[Compiled]) -> Resul
         }
     }
     Ok((builder.finish(control), starts))
+}
+
+/// A call of a function that begins at this offset of `.text`.
+fn shifted(call: &Call<Vec<Handler>>, start: u32) -> Call<Vec<Handler>> {
+    let handlers = call.handlers.iter().map(|handler| Handler { code: start + handler.code, ..*handler }).collect();
+    Call { return_address: start + call.return_address, frame: call.frame, handlers }
 }
 
 fn record(function: &Compiled, start: u32) -> FunctionRecord {

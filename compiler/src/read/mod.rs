@@ -10,9 +10,9 @@ mod types;
 use crate::{CompileError, Config, image, limits};
 use cranelift_codegen::isa::TargetIsa;
 use names::Names;
-pub(crate) use types::value as value_type;
+pub(crate) use types::{heap as heap_type, reference as reference_type, value as value_type};
 use wasmbridge_artifact::module::{Export, ExternIndex, Import, ImportKind, Module};
-use wasmbridge_artifact::{GlobalType, ValType, VmLayout};
+use wasmbridge_artifact::{GlobalType, TypeKind, ValType, VmLayout};
 use wasmparser::{
     Encoding, ExternalKind, FuncToValidate, FunctionBody, Parser, Payload, TableInit, TypeRef, ValidPayload, Validator,
     ValidatorResources, WasmFeatures,
@@ -28,12 +28,16 @@ const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::WIDE_ARITHMETIC)
     .union(WasmFeatures::CUSTOM_PAGE_SIZES)
     .union(WasmFeatures::MULTI_MEMORY)
-    .union(WasmFeatures::MEMORY64);
+    .union(WasmFeatures::MEMORY64)
+    .union(WasmFeatures::EXCEPTIONS)
+    .union(WasmFeatures::GC);
 
 /// A module, read.
 pub(crate) struct Input<'a> {
     /// the artifact's metadata
     pub(crate) module: Module,
+    /// what each of its types describes
+    pub(crate) kinds: Vec<TypeKind>,
     /// where everything is in the vmctx
     pub(crate) layout: VmLayout,
     /// how much of it is imported
@@ -109,6 +113,7 @@ pub(crate) fn read<'a>(wasm: &'a [u8], config: &Config, isa: &dyn TargetIsa) -> 
 struct Reader<'a> {
     validator: Validator,
     module: Module,
+    kinds: Vec<TypeKind>,
     bodies: Vec<Body<'a>>,
     names: Names,
     /// the data segments' bytes
@@ -123,11 +128,13 @@ impl<'a> Reader<'a> {
             name: None,
             target: config.target(isa),
             types: vec![],
+            groups: vec![],
             imports: vec![],
             functions: vec![],
             tables: vec![],
             memories: vec![],
             globals: vec![],
+            tags: vec![],
             global_inits: vec![],
             table_inits: vec![],
             exports: vec![],
@@ -142,6 +149,7 @@ impl<'a> Reader<'a> {
         Reader {
             validator: Validator::new_with_features(FEATURES),
             module,
+            kinds: vec![],
             bodies: vec![],
             names: Names::default(),
             segments: vec![],
@@ -155,9 +163,11 @@ impl<'a> Reader<'a> {
             Payload::TypeSection(section) => {
                 for group in section.into_iter_with_offsets() {
                     let (offset, group) = group?;
+                    self.kinds.extend(types::kinds(&group, offset)?);
                     for ty in group.types() {
-                        module.types.push(types::sub_type(ty, offset)?);
+                        module.types.push(types::sub_type(ty, offset, &self.kinds)?);
                     }
+                    module.groups.push(group.types().len() as u32);
                 }
             }
             Payload::ImportSection(section) => {
@@ -175,10 +185,10 @@ impl<'a> Reader<'a> {
             Payload::TableSection(section) => {
                 for table in section.into_iter_with_offsets() {
                     let (offset, table) = table?;
-                    module.tables.push(types::table(&table.ty, offset)?);
+                    module.tables.push(types::table(&table.ty, offset, &self.kinds)?);
                     module.table_inits.push(match &table.init {
                         TableInit::RefNull => None,
-                        TableInit::Expr(expr) => Some(constexpr::read(expr)?),
+                        TableInit::Expr(expr) => Some(constexpr::read(expr, &self.kinds)?),
                     });
                 }
             }
@@ -187,11 +197,16 @@ impl<'a> Reader<'a> {
                     module.memories.push(types::memory(&memory?));
                 }
             }
+            Payload::TagSection(section) => {
+                for tag in section {
+                    module.tags.push(tag?.func_type_idx);
+                }
+            }
             Payload::GlobalSection(section) => {
                 for global in section.into_iter_with_offsets() {
                     let (offset, global) = global?;
-                    module.globals.push(types::global(&global.ty, offset)?);
-                    module.global_inits.push(constexpr::read(&global.init_expr)?);
+                    module.globals.push(types::global(&global.ty, offset, &self.kinds)?);
+                    module.global_inits.push(constexpr::read(&global.init_expr, &self.kinds)?);
                 }
             }
             Payload::ExportSection(section) => {
@@ -202,6 +217,7 @@ impl<'a> Reader<'a> {
                         ExternalKind::Table => ExternIndex::Table(export.index),
                         ExternalKind::Memory => ExternIndex::Memory(export.index),
                         ExternalKind::Global => ExternIndex::Global(export.index),
+                        ExternalKind::Tag => ExternIndex::Tag(export.index),
                         other => return Err(types::unsupported(format!("an export of kind {other:?}"), offset)),
                     };
                     module.exports.push(Export { name: export.name.to_owned(), item });
@@ -211,13 +227,13 @@ impl<'a> Reader<'a> {
             Payload::ElementSection(section) => {
                 for element in section.into_iter_with_offsets() {
                     let (offset, element) = element?;
-                    module.elements.push(segments::element(element, offset)?);
+                    module.elements.push(segments::element(element, offset, &self.kinds)?);
                 }
             }
             Payload::DataSection(section) => {
                 for data in section {
                     let data = data?;
-                    module.data.push(segments::data(&data)?);
+                    module.data.push(segments::data(&data, &self.kinds)?);
                     self.segments.push(data.data);
                 }
             }
@@ -235,7 +251,7 @@ impl<'a> Reader<'a> {
                 ImportKind::Func(ty)
             }
             TypeRef::Table(ty) => {
-                let ty = types::table(&ty, offset)?;
+                let ty = types::table(&ty, offset, &self.kinds)?;
                 module.tables.push(ty);
                 ImportKind::Table(ty)
             }
@@ -245,11 +261,15 @@ impl<'a> Reader<'a> {
                 ImportKind::Memory(ty)
             }
             TypeRef::Global(ty) => {
-                let ty = types::global(&ty, offset)?;
+                let ty = types::global(&ty, offset, &self.kinds)?;
                 module.globals.push(ty);
                 ImportKind::Global(ty)
             }
-            TypeRef::Tag(_) | TypeRef::FuncExact(_) => {
+            TypeRef::Tag(ty) => {
+                module.tags.push(ty.func_type_idx);
+                ImportKind::Tag(ty.func_type_idx)
+            }
+            TypeRef::FuncExact(_) => {
                 return Err(types::unsupported(format!("the import `{}.{}`", import.module, import.name), offset));
             }
         };
@@ -267,7 +287,8 @@ impl<'a> Reader<'a> {
         let data = segments::place(&mut module, &self.segments);
         let layout = VmLayout::new(&module).ok_or_else(|| too_large(&module))?;
         let names = self.names.functions(&module);
-        Ok(Input { imported: Imported::of(&module), module, layout, bodies: self.bodies, names, data, image })
+        let (kinds, bodies) = (self.kinds, self.bodies);
+        Ok(Input { imported: Imported::of(&module), module, kinds, layout, bodies, names, data, image })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Element and data segments, and what follows from them.
 
 use super::constexpr;
-use super::types::reference;
+use super::types::{Kinds, reference};
 use crate::CompileError;
 use wasmbridge_artifact::RefType;
 use wasmbridge_artifact::module::{
@@ -10,12 +10,16 @@ use wasmbridge_artifact::module::{
 use wasmparser::{DataKind, ElementKind};
 
 /// An element segment.
-pub(super) fn element(segment: wasmparser::Element<'_>, offset: u64) -> Result<ElementSegment, CompileError> {
+pub(super) fn element(
+    segment: wasmparser::Element<'_>,
+    offset: u64,
+    kinds: Kinds<'_>,
+) -> Result<ElementSegment, CompileError> {
     let mode = match segment.kind {
         ElementKind::Passive => SegmentMode::Passive,
         ElementKind::Declared => SegmentMode::Declared,
         ElementKind::Active { table_index, offset_expr } => {
-            SegmentMode::Active { index: table_index.unwrap_or(0), offset: constexpr::read(&offset_expr)? }
+            SegmentMode::Active { index: table_index.unwrap_or(0), offset: constexpr::read(&offset_expr, kinds)? }
         }
     };
     let (element, items) = match segment.items {
@@ -25,9 +29,9 @@ pub(super) fn element(segment: wasmparser::Element<'_>, offset: u64) -> Result<E
         wasmparser::ElementItems::Expressions(ty, items) => {
             let mut expressions = Vec::new();
             for item in items {
-                expressions.push(constexpr::read(&item?)?);
+                expressions.push(constexpr::read(&item?, kinds)?);
             }
-            (reference(ty, offset)?, shortest(expressions))
+            (reference(ty, offset, kinds)?, shortest(expressions))
         }
     };
     Ok(ElementSegment { mode, element, items })
@@ -46,11 +50,11 @@ fn shortest(expressions: Vec<ConstExpr>) -> ElementItems {
 }
 
 /// A data segment, whose bytes have no place yet.
-pub(super) fn data(segment: &wasmparser::Data<'_>) -> Result<DataSegment, CompileError> {
+pub(super) fn data(segment: &wasmparser::Data<'_>, kinds: Kinds<'_>) -> Result<DataSegment, CompileError> {
     let mode = match &segment.kind {
         DataKind::Passive => SegmentMode::Passive,
         DataKind::Active { memory_index, offset_expr } => {
-            SegmentMode::Active { index: *memory_index, offset: constexpr::read(offset_expr)? }
+            SegmentMode::Active { index: *memory_index, offset: constexpr::read(offset_expr, kinds)? }
         }
     };
     Ok(DataSegment { mode, start: 0, end: 0, in_image: false })

@@ -29,13 +29,18 @@ fn signature(builtin: Builtin) -> Signature {
 impl Translator<'_, '_> {
     /// Calls a builtin with the vmctx and these arguments, and returns its result.
     pub(super) fn builtin(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
-        let func = &mut self.builder.func;
-        let signature = *self.builtins.entry(builtin).or_insert_with(|| func.import_signature(signature(builtin)));
-        let table = self.load_fixed(types::I64, head::BUILTINS);
-        let code = self.builder.ins().load(types::I64, flags::fixed(), table, builtin.offset());
+        let (signature, code) = self.builtin_code(builtin);
         let args: Vec<Value> = [self.vmctx].iter().chain(args).copied().collect();
         let call = self.builder.ins().call_indirect(signature, code, &args);
         self.builder.inst_results(call).first().copied()
+    }
+
+    /// A builtin's signature and address.
+    pub(super) fn builtin_code(&mut self, builtin: Builtin) -> (SigRef, Value) {
+        let func = &mut self.builder.func;
+        let signature = *self.builtins.entry(builtin).or_insert_with(|| func.import_signature(signature(builtin)));
+        let table = self.load_fixed(types::I64, head::BUILTINS);
+        (signature, self.builder.ins().load(types::I64, flags::fixed(), table, builtin.offset()))
     }
 
     /// Calls a builtin that says 0 if it went well, and traps if it did not.

@@ -1,16 +1,16 @@
 //! Calls. Whatever is called gets its own vmctx, or what stands in its place, before its arguments; but for imported functions whose types C
 //! passes alike, which are called as C functions ([`FunctionImport::direct`]).
 
+use super::exception::Callee;
 use super::flags::Region;
 use super::{Translator, direct_signature, trap, wasm_signature};
-use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     ExtFuncData, ExternalName, FuncRef, InstBuilder, MemFlagsData, SigRef, Type, UserExternalName, Value, types,
 };
 use std::collections::HashMap;
 use std::mem::offset_of;
 use wasmbridge_artifact::vmctx::{FunctionImport, VmFuncRef, is_direct};
-use wasmbridge_artifact::{HeapType, TrapCode};
+use wasmbridge_artifact::{HeapType, TrapCode, TypeKind};
 use wasmparser::Operator;
 
 /// What the function calls: declared in CLIF once for each.
@@ -55,7 +55,7 @@ impl Translator<'_, '_> {
         let ty = self.module.functions[function as usize];
         if function < self.imported.functions {
             let import = self.layout.imported_function(function);
-            if ret == Return::Here && is_direct(&self.module.types[ty as usize]) {
+            if ret == Return::Here && is_direct(self.module.func_type(ty)) {
                 let code = self.load_fixed(types::I64, import + offset_of!(FunctionImport, direct) as i32);
                 self.call_direct(ty, code);
                 return;
@@ -68,10 +68,7 @@ impl Translator<'_, '_> {
         let callee = self.function(function, ty);
         let args = self.arguments(ty, self.vmctx);
         match ret {
-            Return::Here => {
-                let call = self.builder.ins().call(callee, &args);
-                self.stack.extend_from_slice(self.builder.inst_results(call));
-            }
+            Return::Here => self.call_catching(Callee::Function(callee), &args),
             Return::ToCaller => {
                 self.builder.ins().return_call(callee, &args);
                 self.reachable = false;
@@ -82,11 +79,10 @@ impl Translator<'_, '_> {
     /// Calls a C function with the arguments on the stack.
     fn call_direct(&mut self, ty: u32, code: Value) {
         let (module, builder) = (self.module, &mut self.builder);
-        let declare = || builder.import_signature(direct_signature(&module.types[ty as usize]));
+        let declare = || builder.import_signature(direct_signature(module.func_type(ty)));
         let signature = *self.callees.direct.entry(ty).or_insert_with(declare);
         let args = self.operands(ty);
-        let call = self.builder.ins().call_indirect(signature, code, &args);
-        self.stack.extend_from_slice(self.builder.inst_results(call));
+        self.call_catching(Callee::Code(signature, code), &args);
     }
 
     fn call_indirect(&mut self, ty: u32, table: u32, ret: Return) {
@@ -99,11 +95,9 @@ impl Translator<'_, '_> {
             self.builder.ins().trapz(funcref, trap::to_clif(TrapCode::UninitializedElement));
         }
         // A table of references to functions of this type holds no others.
-        if holds.heap != HeapType::Type(ty) {
-            let found = self.funcref_field(types::I32, funcref, offset_of!(VmFuncRef, type_id));
-            let expected = self.load_fixed(types::I32, self.layout.type_id(ty));
-            let differ = self.builder.ins().icmp(IntCC::NotEqual, found, expected);
-            self.trap_if(differ, TrapCode::IndirectCallTypeMismatch);
+        let wanted = HeapType::Type(TypeKind::Func, ty);
+        if !holds.heap.is_subtype_of(wanted, |sub, sup| self.module.is_declared_subtype(sub, sup)) {
+            self.check_function_type(funcref, ty);
         }
         self.call_funcref(ty, funcref, ret);
     }
@@ -134,10 +128,7 @@ impl Translator<'_, '_> {
         let signature = self.signature(ty);
         let args = self.arguments(ty, vmctx);
         match ret {
-            Return::Here => {
-                let call = self.builder.ins().call_indirect(signature, code, &args);
-                self.stack.extend_from_slice(self.builder.inst_results(call));
-            }
+            Return::Here => self.call_catching(Callee::Code(signature, code), &args),
             Return::ToCaller => {
                 self.builder.ins().return_call_indirect(signature, code, &args);
                 self.reachable = false;
@@ -154,7 +145,7 @@ impl Translator<'_, '_> {
 
     /// Pops the arguments for a function of this type.
     fn operands(&mut self, ty: u32) -> Vec<Value> {
-        let count = self.module.types[ty as usize].params.len();
+        let count = self.module.func_type(ty).params.len();
         self.stack.split_off(self.stack.len() - count)
     }
 
@@ -174,7 +165,7 @@ impl Translator<'_, '_> {
     /// Declares the signature of a type of the module.
     fn signature(&mut self, ty: u32) -> SigRef {
         let (module, builder) = (self.module, &mut self.builder);
-        let declare = || builder.import_signature(wasm_signature(&module.types[ty as usize]));
+        let declare = || builder.import_signature(wasm_signature(module.func_type(ty)));
         *self.callees.signatures.entry(ty).or_insert_with(declare)
     }
 }

@@ -8,7 +8,6 @@
 
 use super::{Translator, clif_type};
 use crate::CompileError;
-use crate::read::value_type;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Type, Value};
 use std::collections::HashMap;
@@ -38,6 +37,8 @@ enum Kind {
     Loop { beginning: Block },
     /// `if`: where its `else` begins, and the parameters that it begins with
     If { otherwise: Block, params: Vec<Value> },
+    /// `try_table`: its clauses are the innermost of `Translator::tries`
+    Try,
     /// a block in code that is not reached
     Dead,
 }
@@ -51,6 +52,10 @@ impl Translator<'_, '_> {
             Operator::Block { blockty } => self.block(*blockty, offset)?,
             Operator::Loop { blockty } => self.enter_loop(*blockty, offset)?,
             Operator::If { blockty } => self.enter_if(*blockty, offset)?,
+            Operator::TryTable { try_table } => {
+                self.open(Kind::Try, try_table.ty, offset)?;
+                self.open_clauses(&try_table.catches);
+            }
             Operator::Else => self.enter_else(),
             Operator::End => self.end(),
             Operator::Br { relative_depth } => self.branch(*relative_depth),
@@ -72,7 +77,7 @@ impl Translator<'_, '_> {
     /// Follows the nesting of blocks in code that is not reached.
     pub(super) fn unreachable_operator(&mut self, op: &Operator<'_>) {
         match op {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } | Operator::TryTable { .. } => {
                 let after = self.frames[0].after;
                 self.frames.push(Frame {
                     kind: Kind::Dead,
@@ -103,7 +108,7 @@ impl Translator<'_, '_> {
     }
 
     /// A new CLIF block with parameters of these types.
-    fn block_with(&mut self, params: impl IntoIterator<Item = Type>) -> Block {
+    pub(super) fn block_with(&mut self, params: impl IntoIterator<Item = Type>) -> Block {
         let block = self.builder.create_block();
         for ty in params {
             self.builder.append_block_param(block, ty);
@@ -116,11 +121,11 @@ impl Translator<'_, '_> {
         let (params, after, results) = match ty {
             BlockType::Empty => (0, self.builder.create_block(), 0),
             BlockType::Type(ty) => {
-                let ty = value_type(ty, offset)?;
+                let ty = self.value_type(ty, offset)?;
                 (0, self.block_with([clif_type(ty)]), 1)
             }
             BlockType::FuncType(index) => {
-                let ty = &self.module.types[index as usize];
+                let ty = self.module.func_type(index);
                 (ty.params.len(), self.block_with(ty.results.iter().map(|&t| clif_type(t))), ty.results.len())
             }
         };
@@ -135,7 +140,7 @@ impl Translator<'_, '_> {
 
     fn enter_loop(&mut self, ty: BlockType, offset: u64) -> Result<(), CompileError> {
         let params = match ty {
-            BlockType::FuncType(index) => self.module.types[index as usize].params.as_slice(),
+            BlockType::FuncType(index) => self.module.func_type(index).params.as_slice(),
             _ => &[],
         };
         let beginning = self.block_with(params.iter().map(|&t| clif_type(t)));
@@ -188,6 +193,9 @@ impl Translator<'_, '_> {
         }
         self.leave();
         let frame = self.frames.pop().expect("the validator has found a block to end");
+        if let Kind::Try = frame.kind {
+            self.close_clauses(frame.height);
+        }
         self.stack.truncate(frame.height);
         self.builder.seal_block(frame.after);
         if !frame.after_reached {
@@ -240,14 +248,14 @@ impl Translator<'_, '_> {
         self.builder.ins().jump(target, &values);
     }
 
-    fn branch(&mut self, depth: u32) {
+    pub(super) fn branch(&mut self, depth: u32) {
         let (target, carried) = self.target(depth);
         self.jump(target, carried);
         self.reachable = false;
     }
 
     /// Branches if the condition is not 0.
-    fn branch_if(&mut self, condition: Value, depth: u32) {
+    pub(super) fn branch_if(&mut self, condition: Value, depth: u32) {
         let (target, carried) = self.target(depth);
         let values = self.carried(carried);
         let next = self.builder.create_block();

@@ -18,6 +18,10 @@ pub(super) enum Region {
     Definitions,
     /// imported globals
     ImportedGlobals,
+    /// fields and elements of objects of the collected heap
+    Objects,
+    /// lengths of arrays, which never change
+    ObjectHeads,
     /// a global that the module defines, by its index among those
     Global(u32),
 }
@@ -32,8 +36,10 @@ impl Region {
             Region::Tables => (1, "tables".into()),
             Region::Definitions => (2, "definitions".into()),
             Region::ImportedGlobals => (3, "imported globals".into()),
-            Region::Global(index) if index < LAST_GLOBAL => (4 + index, format!("defined global {index}").into()),
-            Region::Global(_) => (4 + LAST_GLOBAL, format!("defined globals from {LAST_GLOBAL} on").into()),
+            Region::Objects => (4, "objects".into()),
+            Region::ObjectHeads => (5, "heads of objects".into()),
+            Region::Global(index) if index < LAST_GLOBAL => (6 + index, format!("defined global {index}").into()),
+            Region::Global(_) => (6 + LAST_GLOBAL, format!("defined globals from {LAST_GLOBAL} on").into()),
         };
         AliasRegionData { user_id, description }
     }

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`control`] | blocks, branches, `return`, `unreachable`, `select`, `drop` |
 //! | [`call`] | calls, of every kind |
+//! | [`exception`] | `throw`, `throw_ref`, and the clauses of `try_table` |
 //! | [`variable`] | locals and globals |
 //! | [`numeric`] | integers and floats |
 //! | [`vector`] | `v128` |
@@ -18,17 +19,22 @@
 //! | [`bulk`] | what is done with whole memories: size, growth, copies |
 //! | [`table`] | tables |
 //! | [`mod@reference`] | references |
+//! | [`cast`] | tests, casts and conversions of references, `i31` |
+//! | [`object`] | structs and arrays |
 
 mod address;
 mod atomic;
 mod builtin;
 mod bulk;
 mod call;
+mod cast;
 mod control;
+mod exception;
 mod flags;
 mod memory;
 mod name;
 mod numeric;
+mod object;
 mod reference;
 mod signature;
 mod table;
@@ -46,13 +52,14 @@ use builtin::Builtins;
 use call::Callees;
 use control::Frame;
 use cranelift_codegen::ir::{
-    self, Function, GlobalValueData, InstBuilder, MemFlagsData, SourceLoc, Type, UserFuncName, Value, types,
+    self, Function, GlobalValueData, InstBuilder, MemFlagsData, SourceLoc, StackSlot, Type, UserFuncName, Value, types,
 };
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use exception::Clause;
 use wasmbridge_artifact::module::Module;
 use wasmbridge_artifact::vmctx::head;
-use wasmbridge_artifact::{ValType, VmLayout};
+use wasmbridge_artifact::{TypeKind, ValType, VmLayout};
 use wasmparser::{FuncToValidate, FuncValidator, FuncValidatorAllocations, Operator, ValidatorResources};
 
 /// What is reused from one function to the next.
@@ -110,6 +117,8 @@ fn stack_limit(func: &mut Function) {
 struct Translator<'a, 'f> {
     /// the module
     module: &'a Module,
+    /// what each of its types describes
+    kinds: &'a [TypeKind],
     layout: &'a VmLayout,
     /// how many of each kind are imported: they come first
     imported: Imported,
@@ -122,11 +131,15 @@ struct Translator<'a, 'f> {
     stack: Vec<Value>,
     /// the blocks that are open, outermost first
     frames: Vec<Frame>,
+    /// the clauses of each `try_table` that is open, outermost first
+    tries: Vec<Vec<Clause>>,
     /// Whether the instruction can be reached. If not, only the nesting of blocks is followed.
     reachable: bool,
     /// what has been called, so that it is declared once
     callees: Callees,
     builtins: Builtins,
+    /// where a value lies while the runtime fills an array with it
+    fill_slot: Option<StackSlot>,
     /// values that branches have carried, see [`limits::BRANCH_VALUES`]
     branch_values: usize,
 }
@@ -145,6 +158,7 @@ impl<'a, 'f> Translator<'a, 'f> {
         builder.seal_block(entry);
         let mut translator = Translator {
             module: &input.module,
+            kinds: &input.kinds,
             layout: &input.layout,
             imported: input.imported,
             vmctx: builder.block_params(entry)[0],
@@ -152,9 +166,11 @@ impl<'a, 'f> Translator<'a, 'f> {
             locals: Vec::new(),
             stack,
             frames: Vec::new(),
+            tries: Vec::new(),
             reachable: true,
             callees: Callees::default(),
             builtins: Builtins::default(),
+            fill_slot: None,
             branch_values: 0,
         };
         let params = translator.builder.block_params(entry)[1..].to_vec();
@@ -174,7 +190,8 @@ impl<'a, 'f> Translator<'a, 'f> {
             let offset = locals.original_position();
             let (count, ty) = locals.read()?;
             validator.define_locals(offset, count, ty)?;
-            self.declare_locals(count, crate::read::value_type(ty, offset)?);
+            let ty = self.value_type(ty, offset)?;
+            self.declare_locals(count, ty);
         }
         let mut operators = body.body.get_operators_reader()?;
         while !operators.eof() {
@@ -185,6 +202,11 @@ impl<'a, 'f> Translator<'a, 'f> {
             self.check_size()?;
         }
         Ok(operators.finish()?)
+    }
+
+    /// The validator's type, as the artifact's.
+    fn value_type(&self, ty: wasmparser::ValType, offset: u64) -> Result<ValType, CompileError> {
+        crate::read::value_type(ty, offset, self.kinds)
     }
 
     /// Translates an instruction.
@@ -198,6 +220,9 @@ impl<'a, 'f> Translator<'a, 'f> {
             || self.memory(op)
             || self.control(op, offset)?
             || self.call(op)
+            || self.exception(op)
+            || self.object(op)
+            || self.reference_type_op(op, offset)?
             || self.table(op)
             || self.reference(op)
             || self.bulk(op)

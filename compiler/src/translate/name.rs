@@ -17,9 +17,9 @@ pub(super) fn instruction(op: &Operator<'_>) -> String {
 
 /// `i32_atomic_load8_u` as `i32.atomic.load8_u`.
 fn text(name: &str) -> String {
-    const SPACES: [&str; 20] = [
+    const SPACES: [&str; 22] = [
         "i32", "i64", "f32", "f64", "v128", "i8x16", "i16x8", "i32x4", "i64x2", "f32x4", "f64x2", "memory", "table",
-        "local", "global", "ref", "struct", "array", "i31", "elem",
+        "local", "global", "ref", "struct", "array", "i31", "elem", "any", "extern",
     ];
     match name.split_once('_') {
         Some((space, rest)) if SPACES.contains(&space) || space == "data" => {

@@ -58,4 +58,15 @@
         (call $each (i32.const 1) (local.get 0))
         (global.set $__stack_pointer (i32.add (global.get $__stack_pointer) (i32.const 64))))
     (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+
+    ;; Throws its argument, unless that is 0.
+    (tag $refused (export "refused") (param i32 f64))
+    (func $throw (export "throw") (param i32) (result i32)
+        (if (local.get 0) (then (throw $refused (local.get 0) (f64.const 1.5))))
+        (i32.const 1))
+    (func (export "catch") (param i32) (result i32)
+        (block $caught (result i32 f64)
+            (return (try_table (result i32) (catch $refused $caught) (call $throw (local.get 0)))))
+        drop)
+    (func (export "wrap") (param i32) (result externref) (extern.convert_any (ref.i31 (local.get 0))))
 )

@@ -16,6 +16,7 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use wasmbridge_artifact::frames::{AddressMap, FrameLayout, FunctionTable, NameTable, TrapTable};
+use wasmbridge_artifact::handlers::HandlerTable;
 use wasmbridge_artifact::vmctx::{CallbackRecord, DirectRecord};
 use wasmbridge_artifact::{FunctionKind, TrapCode};
 
@@ -27,6 +28,7 @@ pub(crate) struct ModuleCode {
     pub(crate) traps: TrapTable<'static>,
     pub(crate) addresses: AddressMap<'static>,
     pub(crate) names: NameTable<'static>,
+    pub(crate) handlers: HandlerTable<'static>,
     pub(crate) module_name: Option<String>,
 }
 

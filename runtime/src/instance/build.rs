@@ -15,6 +15,7 @@ use crate::crossing::records::Shadows;
 use crate::crossing::scope::Scopes;
 use crate::engine::DirectCode;
 use crate::error::{Error, ErrorKind};
+use crate::exception::TagData;
 use crate::group::Group;
 use crate::linker::{Resolved, ThunkInfo};
 use crate::memory::Memory;
@@ -22,10 +23,12 @@ use crate::module::Module;
 use crate::os::{Access, Mapping};
 use crate::table::Table;
 use crate::trap::Capture;
+use crate::types::ObjectType;
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
-use wasmbridge_artifact::module::{ExternIndex, SegmentMode};
+use wasmbridge_artifact::gc::{TypeInfo, VmTag};
+use wasmbridge_artifact::module::{ExternIndex, ImportKind, SegmentMode};
 use wasmbridge_artifact::vmctx::{
     CrossingFrame, DirectRecord, FunctionImport, GLOBAL_SIZE, HOST_PAGE, MemoryDef, Place, ThunkRecord, VmFuncRef,
     VmHead, is_direct,
@@ -86,11 +89,13 @@ pub(crate) fn allocate(
     };
 
     // Imports.
-    let (mut memories, mut tables, mut globals) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut memories, mut tables, mut globals, mut tags) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    // Of each imported function, the id of the type that it was defined with: a subtype of the one that the module imports.
+    let mut imported_types = Vec::new();
     let mut thunks: Vec<Box<Thunk>> = Vec::new();
     let mut functions: Vec<FunctionImport> = Vec::new();
     let mut stamps: Vec<Stamp> = Vec::new();
-    for import in imports {
+    for (import, declared) in imports.into_iter().zip(&metadata.imports) {
         match import {
             Resolved::Native { signature, function, host, code, direct } => {
                 let info = Box::new(ThunkInfo { signature, host });
@@ -109,6 +114,9 @@ pub(crate) fn allocate(
                 let pages = direct.and_then(DirectCode::pages);
                 stamps.extend(pages.map(|pages| Stamp { import: functions.len(), pages, thunk: Some(thunks.len()) }));
                 functions.push(FunctionImport { code: thunk.code.entry(), vmctx, direct: entry });
+                if let ImportKind::Func(ty) = declared.kind {
+                    imported_types.push(module.type_ids()[ty as usize]);
+                }
                 thunks.push(thunk);
             }
             Resolved::Function(function) => {
@@ -121,10 +129,12 @@ pub(crate) fn allocate(
                 }
                 let (code, vmctx, direct) = (function.code, function.vmctx, std::ptr::null());
                 functions.push(FunctionImport { code, vmctx, direct });
+                imported_types.push(function.type_id);
             }
             Resolved::Table(table) => tables.push(table),
             Resolved::Memory(memory) => memories.push(memory),
             Resolved::Global(global) => globals.push(global),
+            Resolved::Tag(tag) => tags.push(tag),
         }
     }
 
@@ -185,6 +195,22 @@ pub(crate) fn allocate(
         // SAFETY: see above.
         unsafe { at(layout.type_id(index as u32)).cast::<u32>().write(id) };
     }
+    for (index, &ty) in metadata.tags.iter().enumerate().skip(tags.len()) {
+        tags.push(TagData::new(module.engine(), module.type_ids()[ty as usize], tag_name(module, index as u32)));
+    }
+    for (index, tag) in tags.iter().enumerate() {
+        // SAFETY: see above.
+        unsafe { at(layout.tag(index as u32)).cast::<*const VmTag>().write(tag.vm()) };
+    }
+    if metadata.has_collected_types() {
+        for (index, &id) in module.type_ids().iter().enumerate() {
+            let ty = module.engine().types().object(id);
+            // SAFETY: not null, or a type of the engine.
+            let info = unsafe { ty.as_ref() }.map_or(std::ptr::null(), ObjectType::info);
+            // SAFETY: see above.
+            unsafe { at(layout.type_info(index as u32)).cast::<*const TypeInfo>().write(info) };
+        }
+    }
     let imported = functions.len() as u32;
     let mut defined = module.defined_functions().collect::<Vec<_>>();
     defined.sort_unstable_by_key(|f| f.0);
@@ -193,7 +219,8 @@ pub(crate) fn allocate(
             Some(import) => (import.code, import.vmctx),
             None => (defined[(function - imported) as usize].1, vmctx),
         };
-        let type_id = module.type_ids()[metadata.functions[function as usize] as usize];
+        let declared = module.type_ids()[metadata.functions[function as usize] as usize];
+        let type_id = imported_types.get(function as usize).copied().unwrap_or(declared);
         // SAFETY: see above.
         unsafe {
             let funcref = at(layout.funcref(position as u32)).cast::<VmFuncRef>();
@@ -254,6 +281,7 @@ pub(crate) fn allocate(
     let instance = Arc::new(InstanceData {
         module: module.clone(),
         group: Mutex::new(group.clone()),
+        heap: RefCell::new(group.heap().clone()),
         vmctx,
         outermost,
         blocked_at: Cell::new(std::ptr::null_mut()),
@@ -264,6 +292,7 @@ pub(crate) fn allocate(
         memories,
         tables,
         globals,
+        tags,
         elements: RefCell::new(Vec::new()),
         dropped_data: RefCell::new(vec![false; metadata.data.len()]),
         scopes: Scopes::new(secret),
@@ -287,25 +316,46 @@ pub(crate) fn allocate(
 impl InstanceData {
     /// Fills globals, tables and memories, in the order of the specification (4.7.3), and runs the start function.
     pub(crate) fn initialise(&self) -> Result<(), Error> {
+        // Constant expressions are evaluated on a stack of their own, where no collection looks.
+        let heap = self.heap().clone();
+        heap.without_collections(|| self.fill())?;
+        let metadata = self.module.metadata();
+        // SAFETY: the vmctx is live, and nothing of the instance has run yet.
+        unsafe { (*self.outermost).stack_pointer = (*self.vmctx).stack_pointer };
+        if let Some(start) = metadata.start {
+            self.start(start)?;
+        }
+        // A reactor's constructors, which its tool chain wants called once before anything else.
+        if let Some(ExternIndex::Func(initialize)) = self.export("_initialize")
+            && metadata.function_type(initialize) == &FuncType::default()
+        {
+            self.call(initialize, &[])?;
+        }
+        Ok(())
+    }
+
+    /// Fills globals, tables and memories.
+    fn fill(&self) -> Result<(), Error> {
         let metadata = self.module.metadata();
         let imported = metadata.imported_globals();
         for (i, init) in metadata.global_inits.iter().enumerate() {
-            self.set_global_bits((imported + i) as u32, self.evaluate(init));
+            self.set_global_bits((imported + i) as u32, self.evaluate(init)?);
         }
         let imported = metadata.imported_tables();
         for (i, init) in metadata.table_inits.iter().enumerate() {
             if let Some(init) = init {
                 let table = self.table((imported + i) as u32);
-                let filled = table.fill(0, self.evaluate(init) as u64, table.len());
+                let filled = table.fill(0, self.evaluate(init)? as u64, table.len());
                 debug_assert_eq!(filled, Some(()));
             }
         }
-        *self.elements.borrow_mut() =
-            metadata.elements.iter().map(|segment| self.element_values(&segment.items)).collect();
+        let elements = metadata.elements.iter().map(|segment| self.element_values(&segment.items));
+        let elements = elements.collect::<Result<_, Error>>()?;
+        *self.elements.borrow_mut() = elements;
         for (index, segment) in metadata.elements.iter().enumerate() {
             if let SegmentMode::Active { index: table, offset } = &segment.mode {
                 let len = segment.items.len() as u64;
-                let done = self.table_init(*table, index as u32, self.evaluate(offset) as u64, 0, len);
+                let done = self.table_init(*table, index as u32, self.evaluate(offset)? as u64, 0, len);
                 done.ok_or_else(|| {
                     let detail = format!("element segment {index} of {len} elements does not fit its table");
                     self.trap(TrapCode::TableOutOfBounds, Some(detail))
@@ -322,24 +372,13 @@ impl InstanceData {
         for (index, segment) in metadata.data.iter().enumerate() {
             let SegmentMode::Active { index: memory, offset } = &segment.mode else { continue };
             if !segment.in_image {
-                let (to, len) = (self.evaluate(offset) as u64, segment.end - segment.start);
+                let (to, len) = (self.evaluate(offset)? as u64, segment.end - segment.start);
                 self.memory_init(*memory, index as u32, to, 0, len).map_err(|_| {
                     let detail = format!("data segment {index} of {len} bytes does not fit its memory");
                     self.trap(TrapCode::MemoryOutOfBounds, Some(detail))
                 })?;
             }
             self.data_drop(index as u32);
-        }
-        // SAFETY: the vmctx is live, and nothing of the instance has run yet.
-        unsafe { (*self.outermost).stack_pointer = (*self.vmctx).stack_pointer };
-        if let Some(start) = metadata.start {
-            self.start(start)?;
-        }
-        // A reactor's constructors, which its tool chain wants called once before anything else.
-        if let Some(ExternIndex::Func(initialize)) = self.export("_initialize")
-            && metadata.function_type(initialize) == &FuncType::default()
-        {
-            self.call(initialize, &[])?;
         }
         Ok(())
     }
@@ -350,6 +389,12 @@ impl InstanceData {
 }
 
 const _: () = assert!(GLOBAL_SIZE == 16 && size_of::<u128>() == 16);
+
+/// A name for a tag that a module defines: its export's, or its number.
+fn tag_name(module: &Module, index: u32) -> String {
+    let exported = module.exports().iter().find(|export| export.item == ExternIndex::Tag(index));
+    exported.map_or_else(|| format!("tag {index}"), |export| export.name.clone())
+}
 
 /// An import that is not there, or not as it must be.
 pub(crate) fn link_error(message: String) -> Error {

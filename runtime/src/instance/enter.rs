@@ -3,7 +3,7 @@
 use super::InstanceData;
 use crate::error::{Error, ErrorKind, Trap};
 use crate::trap::backtrace;
-use crate::value::{Value, mismatch};
+use crate::value::Value;
 use wasmbridge_artifact::TrapCode;
 use wasmbridge_artifact::vmctx::{EntryRecord, VmFuncRef, entry};
 
@@ -24,7 +24,7 @@ impl InstanceData {
         let module = self.module.metadata();
         let name = || self.module.function_name(function);
         let ty = module.function_type(function);
-        if let Some(why) = mismatch(ty, args, self.module.type_ids()) {
+        if let Some(why) = self.mismatch(ty, args) {
             let message = format!("`{}` is `{ty}`: {why}", name());
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
@@ -32,14 +32,17 @@ impl InstanceData {
         let funcref = self.funcref(function).ok_or_else(missing)?;
         let entry = self.module.entry(module.functions[function as usize]).ok_or_else(missing)?;
 
-        // SAFETY: `repr(transparent)`-like use of `u128` for slots of 16 bytes, which it is the size and alignment of.
-        let mut values: Vec<u128> = args.iter().map(|a| a.to_bits()).collect();
+        // Nothing is collected until the guest has them: what stands for a value of the host's is held by nobody until then.
+        let no_room = || self.trap(TrapCode::AllocationTooLarge, None);
+        let heap = self.heap().clone();
+        let bits = || args.iter().zip(&ty.params).map(|(arg, &ty)| self.bits(arg, ty)).collect::<Option<Vec<u128>>>();
+        let mut values = heap.without_collections(bits).ok_or_else(no_room)?;
         values.resize(ty.params.len().max(ty.results.len()).max(1), 0);
         const { assert!(size_of::<u128>() == entry::VALUE_SIZE) };
 
         // SAFETY: the entry is the one for the function's type, the function reference is this instance's, and the slots hold its arguments.
         unsafe { self.enter(entry, funcref, &mut values) }?;
-        Ok(ty.results.iter().zip(&values).map(|(&ty, &bits)| Value::from_bits(ty, bits)).collect())
+        Ok(ty.results.iter().zip(&values).map(|(&ty, &bits)| self.value(ty, bits)).collect())
     }
 
     /// Runs a function, in a scope of its own.
@@ -94,7 +97,7 @@ impl InstanceData {
 
     /// A trap outside of wasm code: of an instruction that the runtime carries out itself.
     pub(crate) fn trap(&self, code: TrapCode, detail: Option<String>) -> Error {
-        Error::from_trap(Trap { code, detail, frames: Vec::new(), exit_status: None })
+        Error::from_trap(Trap::new(code, detail, Vec::new()))
     }
 }
 

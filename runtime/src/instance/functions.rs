@@ -24,6 +24,7 @@ use crate::table::Table;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
+use wasmbridge_artifact::FuncType;
 use wasmbridge_artifact::vmctx::{CallbackRecord, ThunkRecord, VmFuncRef};
 use wasmbridge_trampolines::signature::{Element, Extent};
 use wasmbridge_trampolines::{Crossing, Direction, Policy, Scope, Signature};
@@ -249,9 +250,12 @@ impl InstanceData {
         }
         // SAFETY: a function reference of the group's.
         let function = unsafe { *funcref };
-        if function.type_id != known.type_id {
+        let is = |found: &FuncType| *found == signature.wasm_type();
+        let found = || self.engine().types().func(function.type_id);
+        // Of a type that may have subtypes, or that is one of a group, the number is another one.
+        if function.type_id != known.type_id && !found().as_ref().is_some_and(is) {
             let expected = signature.wasm_type();
-            let message = match self.function_type_by_id(function.type_id) {
+            let message = match found() {
                 Some(found) => format!("it is `{found}`, the prototype `{signature}` needs `{expected}`"),
                 None => format!("it is not `{expected}`, which the prototype `{signature}` needs"),
             };
@@ -295,11 +299,6 @@ impl InstanceData {
             unsafe { callback::kill(slot.1.record) };
         }
     }
-
-    fn function_type_by_id(&self, type_id: u32) -> Option<&wasmbridge_artifact::FuncType> {
-        let index = self.module.type_ids().iter().position(|&id| id == type_id)?;
-        Some(&self.module.metadata().types[index])
-    }
 }
 
 // In: from C to the app.
@@ -336,7 +335,7 @@ impl InstanceData {
             return Ok(&raw const native.funcref);
         }
         let code = self.engine().thunk(&signature).map_err(|e| e.to_string())?;
-        let type_id = self.engine().type_id(&signature.wasm_type());
+        let type_id = self.engine().types().func_id(&signature.wasm_type());
         if needs_scope(&signature) {
             self.functions.need_scopes.set(true);
         }

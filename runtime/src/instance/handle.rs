@@ -3,6 +3,7 @@
 use super::InstanceData;
 use crate::callback::{CallbackOptions, NativeFn};
 use crate::error::{Error, ErrorKind};
+use crate::exception::Tag;
 use crate::module::Module;
 use crate::value::Value;
 use std::marker::PhantomData;
@@ -167,7 +168,7 @@ impl Instance {
     pub fn global(&self, name: &str) -> Result<Value, Error> {
         let index = self.global_index(name)?;
         let ty = self.module().metadata().globals[index as usize].content;
-        Ok(Value::from_bits(ty, self.data.global_bits(index)))
+        Ok(self.data.value(ty, self.data.global_bits(index)))
     }
 
     /// Sets an exported mutable global.
@@ -177,12 +178,43 @@ impl Instance {
     pub fn set_global(&self, name: &str, value: Value) -> Result<(), Error> {
         let index = self.global_index(name)?;
         let ty = self.module().metadata().globals[index as usize];
-        if !ty.mutable || !value.is_of(ty.content, self.module().type_ids()) {
+        if !ty.mutable || !self.data.accepts(&value, ty.content) {
             let message = format!("`{name}` is `{ty}`: it cannot be set to a value of type {}", value.ty());
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
-        self.data.set_global_bits(index, value.to_bits());
+        let heap = self.data.heap().clone();
+        let bits = heap.without_collections(|| self.data.bits(&value, ty.content));
+        let no_room = || self.data.trap(wasmbridge_artifact::TrapCode::AllocationTooLarge, None);
+        self.data.set_global_bits(index, bits.ok_or_else(no_room)?);
         Ok(())
+    }
+
+    /// An exported tag: to tell its exceptions from others ([`Error::exception`]), or to give it to other modules.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`].
+    pub fn tag(&self, name: &str) -> Result<Tag, Error> {
+        match self.data.export(name) {
+            Some(ExternIndex::Tag(index)) => Ok(Tag(self.data.tag_data(index).clone())),
+            _ => Err(self.no_export("tag", name)),
+        }
+    }
+
+    /// Collects the objects that nobody reaches any more, now. The runtime does it by itself when enough have been made.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] on a thread that does not own the instance, or while a callback's error waits to be taken.
+    pub fn collect_garbage(&self) -> Result<(), Error> {
+        let here = 0u8;
+        self.data.group().check_entry(std::ptr::from_ref(&here) as usize)?;
+        self.data.collect();
+        Ok(())
+    }
+
+    /// Bytes that structs, arrays and exceptions take up, of this instance and of those that it is linked to; including those that nobody reaches any
+    /// more and that no collection has found yet.
+    pub fn heap_bytes(&self) -> u64 {
+        self.data.heap().used() as u64
     }
 
     fn global_index(&self, name: &str) -> Result<u32, Error> {

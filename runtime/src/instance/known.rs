@@ -55,7 +55,7 @@ impl InstanceData {
     fn known_interned(&self, signature: Arc<Signature>) -> Arc<Known> {
         let mut interned = self.functions.signatures.interned.borrow_mut();
         let known = interned.entry(Arc::as_ptr(&signature) as usize).or_insert_with(|| {
-            let type_id = self.engine().type_id(&signature.wasm_type());
+            let type_id = self.engine().types().func_id(&signature.wasm_type());
             Arc::new(Known { signature, type_id, pages: Default::default() })
         });
         known.clone()

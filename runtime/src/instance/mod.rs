@@ -42,6 +42,8 @@ use crate::crossing::records::{Copies, Shadows};
 use crate::crossing::scope::Scopes;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
+use crate::exception::TagData;
+use crate::gc::Heap;
 use crate::group::Group;
 use crate::linker::ThunkInfo;
 use crate::memory::{Bytes, Memory};
@@ -50,8 +52,9 @@ use crate::os::{Mapping, StackBounds, bounds_around};
 use crate::table::Table;
 use crate::trap::{Capture, backtrace, native};
 use crate::window::WindowSpace;
-use std::cell::{Cell, RefCell, UnsafeCell};
+use std::cell::{Cell, Ref, RefCell, UnsafeCell};
 use std::sync::{Arc, Mutex};
+use wasmbridge_artifact::gc::VmTag;
 use wasmbridge_artifact::module::ExternIndex;
 use wasmbridge_artifact::vmctx::{CrossingFrame, DirectRecord, ThunkRecord, VmFuncRef, VmHead};
 
@@ -60,6 +63,8 @@ use wasmbridge_artifact::vmctx::{CrossingFrame, DirectRecord, ThunkRecord, VmFun
 pub(crate) struct InstanceData {
     module: Module,
     group: Mutex<Arc<Group>>,
+    /// the group's
+    heap: RefCell<Arc<Heap>>,
     vmctx: *mut VmHead,
     /// the outermost crossing frame, which is nobody's: what [`VmHead::crossings`] is when no thunk waits
     outermost: *mut CrossingFrame,
@@ -75,6 +80,7 @@ pub(crate) struct InstanceData {
     memories: Vec<*const Memory>,
     tables: Vec<*const Table>,
     globals: Vec<*mut u8>,
+    tags: Vec<Arc<TagData>>,
     /// values of each element segment; empty once dropped
     elements: RefCell<Vec<Vec<u64>>>,
     dropped_data: RefCell<Vec<bool>>,
@@ -165,6 +171,7 @@ impl InstanceData {
     }
 
     pub(crate) fn set_group(&self, group: Arc<Group>) {
+        self.heap.replace(group.heap().clone());
         *self.group.lock().unwrap_or_else(|e| e.into_inner()) = group;
     }
 
@@ -196,6 +203,20 @@ impl InstanceData {
     /// Where a global's value is.
     pub(crate) fn global_ptr(&self, index: u32) -> *mut u8 {
         self.globals[index as usize]
+    }
+
+    /// The heap of the group: on the owner's thread only.
+    pub(crate) fn heap(&self) -> Ref<'_, Arc<Heap>> {
+        self.heap.borrow()
+    }
+
+    /// A tag's identity.
+    pub(crate) fn tag(&self, index: u32) -> *const VmTag {
+        self.tags[index as usize].vm()
+    }
+
+    pub(crate) fn tag_data(&self, index: u32) -> &Arc<TagData> {
+        &self.tags[index as usize]
     }
 
     fn memory0(&self) -> Option<&Memory> {

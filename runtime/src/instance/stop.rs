@@ -37,12 +37,17 @@ impl InstanceData {
                 TrapCode::MemoryOutOfBounds if let Some(fault) = capture.fault => Some(self.describe(fault)),
                 _ => state.members.iter().find_map(|m| m.refusal.take()),
             };
+            let exception = match capture.code {
+                TrapCode::UncaughtException => self.heap().take_uncaught().map(|e| Box::new(self.exception(e))),
+                _ => None,
+            };
+            let detail = exception.as_ref().map(ToString::to_string).or(detail);
             let name = (!capture.record.is_null()).then(|| {
                 // SAFETY: the record of the callback that trapped: it was stamped, and lives at least until its call returns.
                 unsafe { crate::crossing::inbound::info(capture.record) }.name.clone()
             });
             let frames = backtrace::of(&capture.pcs[..capture.depth], name, &state);
-            state.pending = Some(Box::new(Trap { code: capture.code, detail, frames, exit_status: None }));
+            state.pending = Some(Box::new(Trap { exception, ..Trap::new(capture.code, detail, frames) }));
         }
         // A host's own call takes the trap at once; until then, and in a callback until C comes back, nobody enters.
         state.block();
@@ -64,8 +69,7 @@ impl InstanceData {
         let mut state = group.lock();
         if state.pending.is_none() {
             let frames = backtrace::of(&[], callback, &state);
-            state.pending =
-                Some(Box::new(Trap { code: TrapCode::Crossing, detail: Some(why), frames, exit_status: None }));
+            state.pending = Some(Box::new(Trap::new(TrapCode::Crossing, Some(why), frames)));
         }
         state.block();
     }
@@ -84,8 +88,7 @@ impl InstanceData {
         }
         if let Err(why) = group.check_stack(&mut state, sp) {
             let frames = backtrace::of(&[], None, &state);
-            state.pending =
-                Some(Box::new(Trap { code: TrapCode::StackOverflow, detail: Some(why), frames, exit_status: None }));
+            state.pending = Some(Box::new(Trap::new(TrapCode::StackOverflow, Some(why), frames)));
             state.block();
             return Admission::Failed;
         }

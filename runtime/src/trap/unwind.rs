@@ -128,7 +128,7 @@ unsafe fn walk(
 ///
 /// # Safety
 /// `fp` is the frame pointer of an activation of `located` that is past its prologue.
-unsafe fn restore(located: &Located<'_>, fp: usize, saved: &mut Saved) {
+pub(crate) unsafe fn restore(located: &Located<'_>, fp: usize, saved: &mut Saved) {
     for (register, &place) in saved.iter_mut().zip(&located.frame.saves) {
         if place != 0 {
             // SAFETY: the caller's promise, and the layout's meaning: `fp - 8 * place`.

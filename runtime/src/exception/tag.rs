@@ -1,0 +1,179 @@
+//! Tags, and exceptions as the host sees them.
+
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind};
+use crate::gc::Object;
+use crate::instance::InstanceData;
+use crate::types::Layout;
+use crate::value::Value;
+use std::fmt;
+use std::sync::Arc;
+use wasmbridge_artifact::gc::{ObjectHead, VmTag, object};
+use wasmbridge_artifact::vmctx::value_size;
+use wasmbridge_artifact::{FuncType, ValType};
+
+/// A tag: what tells one sort of exception from another. Two tags are the same if one is a clone of the other, or both are what an instance
+/// exports or imports under one name; equal types do not make them the same.
+#[derive(Clone)]
+pub struct Tag(pub(crate) Arc<TagData>);
+
+/// What a tag is.
+///
+/// # Layout
+/// The `VmTag` comes first: exceptions point to it, and [`InstanceData::exception`] finds the whole by it.
+///
+/// # Movement
+/// Never: it is counted.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct TagData {
+    vm: VmTag,
+    /// engine-wide id of its type
+    pub(crate) type_id: u32,
+    /// the types of its values, with the engine's type ids
+    ty: FuncType,
+    /// for messages
+    name: String,
+    pub(crate) engine: Engine,
+}
+
+// SAFETY: the pointer in `vm` is to a type of the engine, which the tag keeps alive and which does not change.
+unsafe impl Send for TagData {}
+// SAFETY: see above.
+unsafe impl Sync for TagData {}
+
+impl TagData {
+    /// A tag of a function type without results.
+    pub(crate) fn new(engine: &Engine, type_id: u32, name: String) -> Arc<TagData> {
+        let types = engine.types();
+        let ty = types.func(type_id).expect("a tag's type is a function's");
+        // SAFETY: not null, since it is the type of a function; the registry lives as long as the engine.
+        let info = unsafe { &*types.exception(type_id) }.info();
+        Arc::new(TagData { vm: VmTag { info }, type_id, ty, name, engine: engine.clone() })
+    }
+
+    pub(crate) fn ty(&self) -> &FuncType {
+        &self.ty
+    }
+
+    pub(crate) fn vm(&self) -> *const VmTag {
+        &raw const self.vm
+    }
+}
+
+impl Tag {
+    /// A tag of the host's, for exceptions with values of these types; `name` is for messages. Modules import it if a linker
+    /// [defines](crate::Linker::define_tag) it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for a type that names one of a module's types.
+    pub fn new(engine: &Engine, name: &str, values: &[ValType]) -> Result<Tag, Error> {
+        if let Some(ty) = values.iter().find(|ty| ty.type_index().is_some()) {
+            let message =
+                format!("a tag of the host's cannot have values of the type {ty}: it names a type of a module");
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        let ty = FuncType { params: values.to_vec(), results: vec![] };
+        Ok(Tag(TagData::new(engine, engine.types().func_id(&ty), name.to_owned())))
+    }
+
+    /// The name that messages use.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The types of its exceptions' values. A type index in one is the engine's.
+    pub fn values(&self) -> &[ValType] {
+        &self.0.ty.params
+    }
+}
+
+impl PartialEq for Tag {
+    fn eq(&self, other: &Tag) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Tag {}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tag({} {})", self.0.name, self.0.ty)
+    }
+}
+
+/// An exception that nobody in the guest has caught.
+#[derive(Debug, Clone)]
+pub struct Exception {
+    tag: Tag,
+    values: Vec<Value>,
+}
+
+impl Exception {
+    /// Its tag.
+    pub fn tag(&self) -> &Tag {
+        &self.tag
+    }
+
+    /// Its values.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+}
+
+impl fmt::Display for Exception {
+    /// The tag's name, and the values.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tag `{}` with (", self.tag.name())?;
+        for (i, value) in self.values.iter().enumerate() {
+            write!(f, "{}{value}", if i > 0 { ", " } else { "" })?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// Writes a pointer into the body of a fresh exception: its tag.
+pub(crate) fn set_tag(exception: Object, tag: *const VmTag) {
+    // SAFETY: the first word of an exception's body is its tag.
+    unsafe { field(exception, object::TAG as u32).cast::<*const VmTag>().write(tag) };
+}
+
+/// An exception's tag.
+pub(crate) fn tag_of(exception: Object) -> *const VmTag {
+    // SAFETY: as in `set_tag`.
+    unsafe { field(exception, object::TAG as u32).cast::<*const VmTag>().read() }
+}
+
+/// A place in an object.
+///
+/// # Safety
+/// The object has more than `offset` bytes.
+unsafe fn field(object: Object, offset: u32) -> *mut u8 {
+    // SAFETY: the caller's promise.
+    unsafe { object.as_ptr().cast::<ObjectHead>().cast::<u8>().add(offset as usize) }
+}
+
+impl InstanceData {
+    /// An exception, for the host.
+    pub(crate) fn exception(&self, exception: Object) -> Exception {
+        let tag = tag_of(exception).cast::<TagData>();
+        // SAFETY: tags of exceptions are those of members of the group, which hold them by an `Arc` and live as long as the heap.
+        let tag = unsafe {
+            Arc::increment_strong_count(tag);
+            Arc::from_raw(tag)
+        };
+        let offsets = match &crate::gc::type_of(exception).layout {
+            Layout::Fields { offsets, .. } => offsets.as_slice(),
+            Layout::Elements { .. } => unreachable!("an exception has fields"),
+        };
+        let value = |(&ty, &offset): (&ValType, &u32)| {
+            let mut bits = [0; 16];
+            let size = value_size(ty) as usize;
+            // SAFETY: the layout's places, in an object of this layout.
+            unsafe { bits.as_mut_ptr().copy_from_nonoverlapping(field(exception, offset), size) };
+            self.value(ty, u128::from_le_bytes(bits))
+        };
+        let values = tag.ty.params.iter().zip(offsets).map(value).collect();
+        Exception { tag: Tag(tag), values }
+    }
+}

@@ -1,0 +1,138 @@
+//! From a `throw` to its handler.
+//!
+//! The walk goes by frame pointers, as that of traps does, and looks each return address up in its module's handler table. On the way it takes back
+//! what each function has saved of the callee-saved registers: the vmctx of one may be in such a register. It ends at the trampoline
+//! through which C or the host entered.
+//!
+//! Between the `throw` and its handler lie only frames of wasm functions, and they are simply given up. The function with the handler gets its callee-saved
+//! registers back: it relies on them where what it called is called in C's convention, as imports are.
+
+use super::tag::tag_of;
+use crate::code;
+use crate::code::registry::Reader;
+use crate::gc::Object;
+use crate::instance::InstanceData;
+use crate::trap::unwind::{Saved, restore};
+use wasmbridge_artifact::gc::VmTag;
+use wasmbridge_artifact::handlers::{Handler, Place};
+use wasmbridge_artifact::vmctx::VmHead;
+
+/// Where to go on.
+///
+/// # Layout
+/// [`throw`] reads it.
+#[repr(C)]
+pub(crate) struct Resume {
+    pc: usize,
+    sp: usize,
+    fp: usize,
+}
+
+/// The builtin `throw`. It has no frame of its own, so that `rbp` is its caller's frame pointer. A handler finds the exception in the first of the
+/// two registers for it, `rax`; the other one, `rdx`, holds nothing.
+///
+/// # Safety
+/// Called by compiled code, with its vmctx and an exception.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn throw(vmctx: *mut VmHead, exception: Object) {
+    std::arch::naked_asm!(
+        "mov rdx, [rsp]",
+        "mov rcx, rbp",
+        "push rsi",
+        // `Saved`: the last one pushed comes first.
+        "push r15",
+        "push r14",
+        "push r13",
+        "push r12",
+        "push rbx",
+        "mov r9, rsp",
+        // `Resume`. The stack pointer is a multiple of 16 now, as before each call (System V psABI, 3.2.2).
+        "sub rsp, 24",
+        "mov r8, rsp",
+        "call {find}",
+        "test al, al",
+        "jz 2f",
+        "mov rax, [rsp + 64]",
+        "mov rcx, [rsp]",
+        "mov rbp, [rsp + 16]",
+        "mov rdx, [rsp + 8]",
+        "mov rbx, [rsp + 24]",
+        "mov r12, [rsp + 32]",
+        "mov r13, [rsp + 40]",
+        "mov r14, [rsp + 48]",
+        "mov r15, [rsp + 56]",
+        "mov rsp, rdx",
+        "xor edx, edx",
+        "jmp rcx",
+        "2:",
+        // All registers that matter are as they were.
+        "add rsp, 72",
+        "ret",
+        find = sym find,
+    )
+}
+
+/// Finds the handler; without one, keeps the exception for the host.
+///
+/// # Safety
+/// As for [`throw`]; `pc` is its return address, `fp` its caller's frame pointer, and `saved` its caller's registers.
+unsafe extern "C" fn find(
+    vmctx: *mut VmHead,
+    exception: Object,
+    pc: usize,
+    fp: usize,
+    resume: &mut Resume,
+    saved: &mut Saved,
+) -> bool {
+    // SAFETY: the caller's promise.
+    match unsafe { handler(tag_of(exception), pc, fp, saved) } {
+        Some(found) => {
+            *resume = found;
+            true
+        }
+        None => {
+            // SAFETY: the vmctx is that of a live instance, whose code is calling.
+            unsafe { InstanceData::of(vmctx) }.heap().set_uncaught(exception);
+            false
+        }
+    }
+}
+
+/// Walks up to the first handler for a tag.
+///
+/// # Safety
+/// `pc` is a return address in a wasm function, `fp` that function's frame pointer, `saved` what it had in the callee-saved registers at that call, and
+/// the stack from there to the trampoline is intact.
+unsafe fn handler(tag: *const VmTag, mut pc: usize, mut fp: usize, saved: &mut Saved) -> Option<Resume> {
+    let reader = Reader::new();
+    loop {
+        // A return address is just behind its call, which may be the last instruction of its function.
+        let located = reader.locate(pc - 1)?;
+        let code::Place::Wasm { code, .. } = located.place else { return None };
+        if let Some(call) = code.handlers.find((pc - code.text) as u32) {
+            let sp = fp - call.frame as usize;
+            let takes = |handler: &Handler| match handler.tag {
+                None => true,
+                Some(index) => {
+                    let vmctx = match handler.vmctx {
+                        // SAFETY: a place in the function's frame.
+                        Place::Stack(offset) => unsafe { *((sp + offset as usize) as *const usize) },
+                        Place::Register(position) => saved[usize::from(position)] as usize,
+                    };
+                    // SAFETY: the function keeps its vmctx there during this call; its module has the tag.
+                    unsafe { InstanceData::of(vmctx as *mut VmHead) }.tag(index) == tag
+                }
+            };
+            if let Some(handler) = call.handlers.into_iter().find(takes) {
+                return Some(Resume { pc: code.text + handler.code as usize, sp, fp });
+            }
+        }
+        // SAFETY: a function that calls is past its prologue.
+        unsafe { restore(&located, fp, saved) };
+        // SAFETY: a wasm function that calls keeps its caller's frame pointer at `[fp]` and the return address at `[fp + 8]`.
+        unsafe {
+            pc = *(fp as *const usize).add(1);
+            fp = *(fp as *const usize);
+        }
+    }
+}
