@@ -58,6 +58,14 @@ struct Block {
     end: usize,
 }
 
+/// Bytes of the cell that an object of `size` bytes gets.
+fn cell_bytes(size: usize) -> Option<usize> {
+    match CELLS.get(CELLS.partition_point(|&cell| cell < size)) {
+        Some(&cell) => Some(cell),
+        None => size.checked_next_multiple_of(wasmbridge_artifact::vmctx::HOST_PAGE as usize),
+    }
+}
+
 /// An object's head.
 ///
 /// # Safety
@@ -94,6 +102,8 @@ impl Memory {
     /// Whether a collection should come before an object of this size is made.
     pub(crate) fn is_due(&self, size: usize) -> bool {
         let config = self.engine.config();
+        // What it takes up, which is what counts against the limit.
+        let size = cell_bytes(size).unwrap_or(usize::MAX);
         config.gc_stress
             || self.since.saturating_add(size) > self.threshold
             || (self.since > 0 && self.used.saturating_add(size) as u64 > config.gc_heap_bytes)
@@ -102,10 +112,7 @@ impl Memory {
     /// Makes an object of `size` bytes: all bits of its body are zero. `None` if there is no room.
     pub(crate) fn allocate(&mut self, ty: &ObjectType, size: usize, len: u32) -> Option<Object> {
         let class = CELLS.partition_point(|&cell| cell < size);
-        let bytes = match CELLS.get(class) {
-            Some(&cell) => cell,
-            None => size.checked_next_multiple_of(wasmbridge_artifact::vmctx::HOST_PAGE as usize)?,
-        };
+        let bytes = cell_bytes(size)?;
         if self.used.checked_add(bytes)? as u64 > self.engine.config().gc_heap_bytes {
             return None;
         }
