@@ -15,9 +15,15 @@ impl InstanceData {
     /// It is alive as long as it is found: a caller that keeps its address anywhere but in registers and on the stack uses
     /// [`Heap::without_collections`](super::Heap::without_collections).
     pub(crate) fn new_object(&self, ty: &ObjectType, size: usize, len: u32) -> Option<Object> {
-        if self.heap().is_due(size) {
+        let due = self.heap().is_due(size);
+        if due {
             self.collect();
         }
+        let made = self.heap().memory.borrow_mut().allocate(ty, size, len);
+        if made.is_some() || due || !self.heap().may_collect_for(size) {
+            return made;
+        }
+        self.collect();
         self.heap().memory.borrow_mut().allocate(ty, size, len)
     }
 
@@ -112,5 +118,10 @@ impl InstanceData {
 impl super::Heap {
     fn is_due(&self, size: usize) -> bool {
         self.paused.get() == 0 && self.memory.borrow().is_due(size)
+    }
+
+    /// Whether a collection may make room for an object of this size.
+    fn may_collect_for(&self, size: usize) -> bool {
+        self.paused.get() == 0 && self.memory.borrow().could_hold(size)
     }
 }

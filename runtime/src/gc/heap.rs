@@ -101,12 +101,12 @@ impl Memory {
 
     /// Whether a collection should come before an object of this size is made.
     pub(crate) fn is_due(&self, size: usize) -> bool {
-        let config = self.engine.config();
-        // What it takes up, which is what counts against the limit.
-        let size = cell_bytes(size).unwrap_or(usize::MAX);
-        config.gc_stress
-            || self.since.saturating_add(size) > self.threshold
-            || (self.since > 0 && self.used.saturating_add(size) as u64 > config.gc_heap_bytes)
+        self.engine.config().gc_stress || self.since.saturating_add(size) > self.threshold
+    }
+
+    /// Whether there is room for an object of this size in a heap that is empty.
+    pub(crate) fn could_hold(&self, size: usize) -> bool {
+        cell_bytes(size).is_some_and(|bytes| bytes as u64 <= self.engine.config().gc_heap_bytes)
     }
 
     /// Makes an object of `size` bytes: all bits of its body are zero. `None` if there is no room.
@@ -358,7 +358,7 @@ mod tests {
         assert!(allocate(&mut memory, 65 << 10).is_none());
         let count = (0..).take_while(|_| allocate(&mut memory, 1000).is_some()).count();
         assert_eq!(count, (64 << 10) / 1184);
-        assert!(memory.is_due(1000));
+        assert!(memory.could_hold(1000) && !memory.could_hold(65 << 10));
     }
 
     #[test]
