@@ -62,6 +62,7 @@
  *     T *p[handle]             an object of C's, user data for instance: the app gets a number for it, to hand back
  *     const char *s[str]       text that ends with a zero byte; the app sees a copy of a native one
  *     void *p[in: n * size]    so many bytes to read; `out` to write, `inout` for both. Numbers are those of other parameters
+ *     T *p[window: read]       in callbacks: C's own data, in place while the callback runs where that can be, else a copy
  *     char **v[str: n]         an array of n texts; T **v[handle: n] of n objects
  *     int (*f)(int)            a function: for the app an index of its table, for C a pointer
  */
@@ -489,6 +490,28 @@ typedef struct wb_window {
      */
     wb_windowmode mode;
 } wb_window;
+
+/**
+ * How often data of `[window]` parameters was shown to callbacks of an app, and in which way.
+ */
+typedef struct wb_window_counts {
+    /**
+     * It was visible anyway: in the app's memory, in a window, or in a region that it has.
+     */
+    uint64_t visible;
+    /**
+     * It was open yet, from a callback before.
+     */
+    uint64_t cached;
+    /**
+     * It was opened or mapped for the callback.
+     */
+    uint64_t mapped;
+    /**
+     * It was copied: there are no whole pages of shared memory that could be mapped, and no region that the app was granted.
+     */
+    uint64_t copied;
+} wb_window_counts;
 
 /**
  * 32-bit integer: `of.i32`
@@ -1002,6 +1025,12 @@ wb_error *wb_window_copy_out(const wb_instance *instance,
 wb_error *wb_window_at(const wb_instance *instance,
                        uint64_t guest_addr,
                        wb_window *window);
+
+/**
+ * Counts how data of `[window]` parameters was shown to callbacks of an app so far, in `*counts`. On the instance's thread.
+ */
+wb_error *wb_instance_window_counts(const wb_instance *instance,
+                                    wb_window_counts *counts);
 
 /**
  * Makes a region of `len` bytes, all zero, that no app has yet.

@@ -5,7 +5,7 @@ use crate::error::wb_error;
 use crate::instance::wb_instance;
 use std::ffi::{c_int, c_void};
 use std::os::fd::BorrowedFd;
-use wasmbridge_runtime::{Rights, Window, WindowMode, WindowOptions};
+use wasmbridge_runtime::{Rights, Window, WindowCounts, WindowMode, WindowOptions};
 
 /// The app may read: said alone or with the other flags.
 pub const WB_READ: u32 = 1;
@@ -50,6 +50,20 @@ pub struct wb_window {
     pub rights: u32,
     /// How it came to be visible.
     pub mode: wb_windowmode,
+}
+
+/// How often data of `[window]` parameters was shown to callbacks of an app, and in which way.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct wb_window_counts {
+    /// It was visible anyway: in the app's memory, in a window, or in a region that it has.
+    pub visible: u64,
+    /// It was open yet, from a callback before.
+    pub cached: u64,
+    /// It was opened or mapped for the callback.
+    pub mapped: u64,
+    /// It was copied: there are no whole pages of shared memory that could be mapped, and no region that the app was granted.
+    pub copied: u64,
 }
 
 /// What the app may do, of flags of which only `allowed` ones may be set.
@@ -264,6 +278,26 @@ pub unsafe extern "C" fn wb_window_at(
             wb_error::new(crate::error::wb_errorkind::WB_ERROR_NOT_FOUND, message)
         };
         out.set(self::window(instance.0.window_at(guest_addr).ok_or_else(none)?));
+        Ok(())
+    })
+}
+
+/// Counts how data of `[window]` parameters was shown to callbacks of an app so far, in `*counts`. On the instance's thread.
+///
+/// # Safety
+/// `instance` is NULL or an instance; `counts` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wb_instance_window_counts(
+    instance: *const wb_instance,
+    counts: *mut wb_window_counts,
+) -> *mut wb_error {
+    guard(|| {
+        // SAFETY: the caller's duty, as below.
+        let instance = unsafe { object(instance, "instance") }?;
+        // SAFETY: as above.
+        let out = unsafe { Out::new(counts, "counts") }?;
+        let WindowCounts { visible, cached, mapped, copied } = instance.0.window_counts();
+        out.set(wb_window_counts { visible, cached, mapped, copied });
         Ok(())
     })
 }

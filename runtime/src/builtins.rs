@@ -327,7 +327,8 @@ unsafe extern "C" fn callback_admit(record: *const CallbackRecord, sp: u64) -> u
     // SAFETY: the record of a callback that is being called: it was stamped and not freed. Its instance may be gone.
     let admission = unsafe {
         let live = !(*(*record).vmctx).host.is_null();
-        if live { instance((*record).vmctx).admit(sp as usize) } else { Admission::Refused }
+        let shows_windows = || inbound::info(record).signature.shows_windows();
+        if live { instance((*record).vmctx).admit(sp as usize, shows_windows) } else { Admission::Refused }
     };
     if admission == Admission::Entered {
         return 1;
@@ -464,7 +465,7 @@ unsafe extern "C" fn thunk_pointer(record: *const ThunkRecord, argument: u32, va
     let param = &info.signature.params[argument as usize];
     let converted = match value {
         0 => Err("it is NULL, the prototype says [nonnull]".to_owned()),
-        _ => outbound::pointer_like(instance, &param.crossing, value),
+        _ => outbound::pointer_like(instance, &param.crossing, value, param.is_const),
     };
     converted.unwrap_or_else(|why| {
         refuse_thunk(instance, format!("{}: {why}", value_name(&info.signature, Some(argument as usize))));

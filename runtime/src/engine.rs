@@ -214,7 +214,10 @@ impl Shapes {
         if let Some(interned) = self.signatures.get(signature) {
             return interned.clone();
         }
-        let interned = Arc::new(signature.clone());
+        // Equal signatures may differ in what is const: what they share must not claim it.
+        let mut interned = signature.clone();
+        interned.params.iter_mut().chain(&mut interned.result).for_each(|value| value.is_const = false);
+        let interned = Arc::new(interned);
         self.signatures.insert(signature.clone(), interned.clone());
         interned
     }

@@ -63,7 +63,7 @@ impl Group {
             member.set_group(self.clone());
         }
         let mut state = self.lock();
-        state.members.extend(members);
+        state.add(members);
         state.handles += handles;
     }
 
@@ -128,6 +128,15 @@ impl Group {
             }
             None => Err("the guest is entered on a stack that is not mapped memory".to_owned()),
         }
+    }
+}
+
+impl State {
+    /// Adds members.
+    pub(crate) fn add(&mut self, members: impl IntoIterator<Item = Arc<InstanceData>>) {
+        self.members.extend(members);
+        let alone = self.members.len() == 1;
+        self.members.iter().for_each(|member| member.set_alone(alone));
     }
 }
 

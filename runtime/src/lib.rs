@@ -66,7 +66,7 @@ pub use module::Module;
 pub use value::{FuncRef, Value};
 pub use wasmbridge_artifact::{FuncType, HeapType, RefType, TrapCode, ValType, module as metadata};
 pub use wasmbridge_trampolines::{OnTrap, PrototypeError, Signature, TypeNames};
-pub use window::{Arena, Grant, Region, Rights, Window, WindowMode, WindowOptions};
+pub use window::{Arena, Grant, Region, Rights, Window, WindowCounts, WindowMode, WindowOptions};
 
 /// How often a callback has answered with its default value instead of running the guest to its end.
 ///

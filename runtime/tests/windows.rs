@@ -475,8 +475,10 @@ fn pointers_are_translated_both_ways_and_keep_their_identity() {
         r#"(module
             (import "env" "take" (func $take (param i32 i32) (result i32)))
             (import "env" "plain" (func $plain (param i32 i32) (result i32)))
+            (import "env" "constant" (func $constant (param i32 i32) (result i32)))
             (import "env" "give" (func $give (result i32)))
             (memory 1)
+            (func (export "constant") (param i32) (result i32) (call $constant (local.get 0) (i32.const 1)))
             (func (export "take") (param i32 i32) (result i32) (call $take (local.get 0) (local.get 1)))
             (func (export "plain") (param i32) (result i32) (call $plain (local.get 0) (i32.const 1)))
             (func (export "give") (result i32) (call $give)))"#,
@@ -486,6 +488,7 @@ fn pointers_are_translated_both_ways_and_keep_their_identity() {
                 take as extern "C" fn(*mut i32, usize) -> i32 as *const u8,
             ),
             ("int plain(int *data, size_t len)", take as extern "C" fn(*mut i32, usize) -> i32 as *const u8),
+            ("int constant(int const *data, size_t len)", take as extern "C" fn(*mut i32, usize) -> i32 as *const u8),
             ("int *give(void)", give as extern "C" fn() -> *mut i32 as *const u8),
         ],
     );
@@ -509,6 +512,7 @@ fn pointers_are_translated_both_ways_and_keep_their_identity() {
     app.protect_window(at, Rights::Read).unwrap();
     assert_eq!(call(&app, "take", &[at + 64, 2]).unwrap(), 7);
     refused("plain", &[at + 64], "may not be written");
+    assert_eq!(call(&app, "constant", &[at + 64]).unwrap(), 7, "C says that it does not write");
     app.unmap_window(at).unwrap();
     refused("take", &[at + 64, 2], "not in the app's memory");
     refused("give", &[], "not into the app's memory");

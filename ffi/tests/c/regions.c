@@ -133,6 +133,31 @@ static void bad_input(wb_instance *app) {
     wb_arena_delete(NULL);
 }
 
+/* Open while a callback runs that is given a pointer into it, and closed before anything else of the app does. */
+static void in_callbacks(wb_instance *app) {
+    wb_region *region;
+    wb_fn callback;
+    int (*load)(const int *), *ints, local = 4, i;
+    wb_window_counts counts;
+    OK(wb_region_new(4096, &region));
+    OK(wb_region_grant(region, app, WB_READ | WB_IN_CALLBACKS));
+    OK(wb_callback(app, "int load(const int *p[window: read])", NULL, &callback));
+    load = (int (*)(const int *))callback;
+    ints = (int *)wb_region_ptr(region);
+    for (i = 0; i < 100; i++) {
+        ints[i] = i;
+        CHECK(load(&ints[i]) == i);
+    }
+    CHECK(load(&local) == 4);
+    CHECK(load(ints) == 0);
+    traps(app, "load", wb_region_guest_addr(region), "open only in callbacks");
+    OK(wb_instance_window_counts(app, &counts));
+    CHECK(counts.mapped == 2 && counts.cached == 99 && counts.copied == 1 && counts.visible == 0);
+    NULL_FAILS(wb_instance_window_counts(app, NULL), "counts");
+    NULL_FAILS(wb_instance_window_counts(NULL, &counts), "instance");
+    wb_region_delete(region);
+}
+
 /* Revoked by one thread while the app runs on another. */
 typedef struct {
     wb_instance *app;
@@ -171,6 +196,7 @@ int main(int argc, char **argv) {
     rights(&h);
     arenas(h.app);
     bad_input(h.app);
+    in_callbacks(h.app);
     revoked_elsewhere(h.app);
     delete_host(h);
     return 0;

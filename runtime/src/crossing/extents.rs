@@ -439,7 +439,7 @@ fn element_out(instance: &InstanceData, crossing: &Crossing, guest: u64) -> Resu
         Crossing::Scalar(scalar) => Ok(scalar_out(*scalar, guest)),
         Crossing::User => Ok(guest),
         _ if guest == 0 => Ok(0),
-        crossing => pointer_like(instance, crossing, guest),
+        crossing => pointer_like(instance, crossing, guest, false),
     }
 }
 

@@ -8,7 +8,8 @@ use crate::callback::CallbackInfo;
 use crate::instance::InstanceData;
 use std::ffi::CStr;
 use wasmbridge_artifact::vmctx::CallbackRecord;
-use wasmbridge_trampolines::{Crossing, Expr, Scalar, Signature, VarArgs};
+use wasmbridge_trampolines::signature::{Element, Length};
+use wasmbridge_trampolines::{Crossing, Direction, Expr, Scalar, Signature, VarArgs};
 
 /// Replaces each native argument by its wasm value.
 ///
@@ -74,7 +75,18 @@ unsafe fn convert_all(
 ) -> Result<(), Refused> {
     let native: Vec<u64> = slots.to_vec();
     let mut pending = Pending::default();
+    // Windows first: those that are open from an earlier callback, and that this one is not shown, are not there for it.
+    let mut shown = vec![None; if signature.shows_windows() { native.len() } else { 0 }];
+    for (index, shown) in shown.iter_mut().enumerate().filter(|(index, _)| signature.params[*index].window) {
+        let window = window(instance, signature, &native, index);
+        *shown = window.map_err(|why| format!("{}: {why}", value_name(signature, Some(index))))?;
+    }
+    instance.close_idle_windows();
     for (index, param) in signature.params.iter().enumerate() {
+        if let Some(Some(guest_addr)) = shown.get(index) {
+            slots[index] = *guest_addr;
+            continue;
+        }
         if param.nonnull && native[index] == 0 {
             return Err(format!("{} is NULL, the prototype says [nonnull]", value_name(signature, Some(index))));
         }
@@ -87,6 +99,28 @@ unsafe fn convert_all(
         instance.scopes.set_pending(pending);
     }
     Ok(())
+}
+
+/// The guest address of a `[window]` argument, if it can be shown in place.
+fn window(
+    instance: &InstanceData,
+    signature: &Signature,
+    native: &[u64],
+    index: usize,
+) -> Result<Option<u64>, Refused> {
+    let Crossing::Extent(extent) = &signature.params[index].crossing else { return Ok(None) };
+    let (Element::Alike { size, .. }, Length::Count(count)) = (&extent.element, &extent.length) else {
+        return Ok(None);
+    };
+    if native[index] == 0 {
+        return Ok(None);
+    }
+    // SAFETY: the C caller passes what the prototype says.
+    let count = unsafe { extents::count_of(count, native, signature) }?;
+    match count.checked_mul(u64::from(*size)).ok_or("its length overflows")? {
+        0 => Ok(None),
+        len => instance.show_window(native[index] as usize, len, extent.direction != Direction::In),
+    }
 }
 
 /// # Safety

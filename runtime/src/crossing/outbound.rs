@@ -116,7 +116,8 @@ fn convert_all(
             Crossing::Function { signature: callback, .. } if index < info.signature.params.len() => {
                 instance.function_pointer(callback, info, index, value as u32)?
             }
-            crossing => pointer_like(instance, crossing, value).map_err(|why| format!("{}: {why}", name(index)))?,
+            crossing => pointer_like(instance, crossing, value, param.is_const)
+                .map_err(|why| format!("{}: {why}", name(index)))?,
         };
     }
     pending.keep(slots);
@@ -153,10 +154,15 @@ pub(crate) fn in_memory(instance: &InstanceData, guest_addr: u64, len: u64, writ
     instance.native(guest_addr, len, write).map(|native| native as u64)
 }
 
-/// A guest value, not 0, that is a pointer in C and is neither an extent nor a function.
-pub(crate) fn pointer_like(instance: &InstanceData, crossing: &Crossing, guest: u64) -> Result<u64, Refused> {
+/// A guest value, not 0, that is a pointer in C and is neither an extent nor a function. C may write through a plain one unless it `is_const`.
+pub(crate) fn pointer_like(
+    instance: &InstanceData,
+    crossing: &Crossing,
+    guest: u64,
+    is_const: bool,
+) -> Result<u64, Refused> {
     match crossing {
-        Crossing::Pointer { pointee_size, .. } => in_memory(instance, guest, u64::from(*pointee_size), true),
+        Crossing::Pointer { pointee_size, .. } => in_memory(instance, guest, u64::from(*pointee_size), !is_const),
         Crossing::Handle { type_name, .. } => {
             instance.scopes.handles.borrow().get(guest as u32, type_name).map(|object| object as u64)
         }

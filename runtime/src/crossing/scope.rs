@@ -22,6 +22,8 @@ struct Scope {
     scratch: Option<Mark>,
     /// handles that end with the scope
     lent: Vec<u32>,
+    /// windows that were shown to it, by the address of their pages
+    windows: Vec<u64>,
     /// structs that were converted for a callback
     copies: Option<Copies>,
     /// native memory that the app is shown copies of
@@ -38,6 +40,15 @@ struct Shown {
     native: u64,
 }
 
+/// What ends with scopes.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    /// the position that the scratch goes back to, if one of them had any
+    pub(crate) scratch: Option<Mark>,
+    pub(crate) copies: Vec<Copies>,
+    pub(crate) windows: Vec<u64>,
+}
+
 impl Scopes {
     /// None open.
     pub(crate) fn new(secret: u32) -> Scopes {
@@ -50,24 +61,32 @@ impl Scopes {
             native_addr,
             scratch,
             lent: Vec::new(),
+            windows: Vec::new(),
             copies: None,
             shown: Vec::new(),
             pending: Pending::default(),
         });
     }
 
-    /// Ends all scopes of frames at or below this address. The position that the scratch goes back to, if one of them had any, and
-    /// what else ends with them.
-    pub(crate) fn close_to(&self, native_addr: usize) -> (Option<Mark>, Vec<Copies>) {
+    /// Ends all scopes of frames at or below this address.
+    pub(crate) fn close_to(&self, native_addr: usize) -> Ended {
         let mut open = self.open.borrow_mut();
-        let (mut mark, mut copies) = (None, Vec::new());
+        let mut ended = Ended::default();
         while let Some(scope) = open.pop_if(|s| s.native_addr <= native_addr) {
             let mut handles = self.handles.borrow_mut();
             scope.lent.iter().for_each(|&handle| handles.remove(handle));
-            mark = scope.scratch.or(mark);
-            copies.extend(scope.copies);
+            ended.scratch = scope.scratch.or(ended.scratch);
+            ended.copies.extend(scope.copies);
+            ended.windows.extend(scope.windows);
         }
-        (mark, copies)
+        ended
+    }
+
+    /// Lets a window that is shown end with the innermost scope.
+    pub(crate) fn lend_window(&self, key: u64) {
+        if let Some(scope) = self.open.borrow_mut().last_mut() {
+            scope.windows.push(key);
+        }
     }
 
     /// Keeps structs that were converted for the callback whose scope is the innermost.
@@ -153,7 +172,7 @@ mod tests {
         let inner = lend(2);
         scopes.open(0x7000, None);
         let innermost = lend(3);
-        assert_eq!(scopes.close_to(0x8000).0, None);
+        assert_eq!(scopes.close_to(0x8000).scratch, None);
         let get = |handle| scopes.handles.borrow().get(handle, "t");
         assert_eq!(get(outer), Ok(1));
         assert!(get(inner).is_err() && get(innermost).is_err());

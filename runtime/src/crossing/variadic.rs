@@ -134,7 +134,7 @@ pub(super) fn formatted_out(
             FormatArgument::Str(_) if guest == 0 => Ok(NULL_STR.as_ptr() as u64),
             FormatArgument::WideStr(_) if guest == 0 => Ok(NULL_WIDE_STR.as_ptr() as u64),
             FormatArgument::Str(precision) => match bound(precision, &words) {
-                None => pointer_like(instance, &Crossing::Str, guest),
+                None => pointer_like(instance, &Crossing::Str, guest, true),
                 Some(most) => bounded_out(instance, guest, most),
             },
             FormatArgument::WideStr(precision) => wide_out(instance, guest, bound(precision, &words)),

@@ -24,6 +24,7 @@ use crate::os::{Access, Mapping};
 use crate::table::Table;
 use crate::trap::Capture;
 use crate::types::ObjectType;
+use crate::window::CallWindows;
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
@@ -285,6 +286,7 @@ pub(crate) fn allocate(
         vmctx,
         outermost,
         blocked_at: Cell::new(std::ptr::null_mut()),
+        trapped: Cell::new(false),
         _capture: capture,
         refusal: RefCell::new(None),
         depth: Cell::new(0),
@@ -296,6 +298,8 @@ pub(crate) fn allocate(
         elements: RefCell::new(Vec::new()),
         dropped_data: RefCell::new(vec![false; metadata.data.len()]),
         scopes: Scopes::new(secret),
+        call_windows: CallWindows::default(),
+        alone: Cell::new(true),
         calls: RefCell::default(),
         shadows: Shadows::default(),
         converted: Calls::default(),
@@ -309,7 +313,7 @@ pub(crate) fn allocate(
     });
     // SAFETY: the instance does not move any more, and nothing of it has run yet.
     unsafe { (*vmctx).host = Arc::as_ptr(&instance).cast_mut().cast() };
-    group.lock().members.push(instance.clone());
+    group.lock().add([instance.clone()]);
     Ok(instance)
 }
 

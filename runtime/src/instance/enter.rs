@@ -54,6 +54,7 @@ impl InstanceData {
         let group = self.group();
         let record = EntryRecord { owner: self.vmctx };
         let here = std::ptr::from_ref(&record) as usize;
+        self.close_idle_windows();
         group.check_entry(here)?;
         // A `longjmp` or an exception out of an earlier call may have left crossings behind.
         group.lock().members.iter().for_each(|member| member.drop_stale(here));

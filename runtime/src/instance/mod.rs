@@ -51,7 +51,7 @@ use crate::module::Module;
 use crate::os::{Mapping, StackBounds, bounds_around};
 use crate::table::Table;
 use crate::trap::{Capture, backtrace, native};
-use crate::window::WindowSpace;
+use crate::window::{CallWindows, WindowSpace};
 use std::cell::{Cell, Ref, RefCell, UnsafeCell};
 use std::sync::{Arc, Mutex};
 use wasmbridge_artifact::gc::VmTag;
@@ -70,6 +70,8 @@ pub(crate) struct InstanceData {
     outermost: *mut CrossingFrame,
     /// What [`VmHead::crossings`] is to be again when the trap that has not yet surfaced has been taken; null if there is none.
     blocked_at: Cell<*mut CrossingFrame>,
+    /// whether a trap is the reason
+    trapped: Cell<bool>,
     _capture: Box<UnsafeCell<Capture>>,
     /// what a thunk found wrong, just before it traps
     refusal: RefCell<Option<String>>,
@@ -85,6 +87,10 @@ pub(crate) struct InstanceData {
     elements: RefCell<Vec<Vec<u64>>>,
     dropped_data: RefCell<Vec<bool>>,
     pub(crate) scopes: Scopes,
+    /// what callbacks are shown
+    call_windows: CallWindows,
+    /// whether it is the only member of its group
+    alone: Cell<bool>,
     /// structs that were converted for C functions which have not returned, by the address of each call's crossing frame
     pub(crate) calls: RefCell<Vec<(usize, Copies)>>,
     pub(crate) shadows: Shadows,
@@ -282,11 +288,12 @@ impl InstanceData {
 
     /// Ends the scopes of native frames at or below an address.
     pub(crate) fn close_scope(&self, native_addr: usize) {
-        let (mark, ended) = self.scopes.close_to(native_addr);
-        if let (Some(mark), Some(memory)) = (mark, self.memory0()) {
+        let ended = self.scopes.close_to(native_addr);
+        if let (Some(mark), Some(memory)) = (ended.scratch, self.memory0()) {
             memory.scratch.release(mark);
         }
-        ended.into_iter().for_each(|copies| copies.end(self));
+        ended.copies.into_iter().for_each(|copies| copies.end(self));
+        self.close_windows(&ended.windows);
     }
 
     /// Where a function of this module that can become a funcref has its `VmFuncRef`.
@@ -378,6 +385,7 @@ impl InstanceData {
 
     /// Moves to a stack. Nothing runs.
     pub(crate) fn set_stack(&self, stack: StackBounds) {
+        self.close_idle_windows();
         self.stack.set(stack);
         // SAFETY: the vmctx is live, and no code of the instance runs.
         unsafe {

@@ -29,14 +29,15 @@ impl InstanceData {
     pub(crate) fn trapped(&self, capture: &Capture) {
         let group = self.group();
         let mut state = group.lock();
+        // Before windows close that the access may have been to.
+        let detail = match capture.code {
+            TrapCode::MemoryOutOfBounds if let Some(fault) = capture.fault => Some(self.describe(fault)),
+            _ => state.members.iter().find_map(|m| m.refusal.take()),
+        };
         for member in &state.members {
             member.drop_below(capture.frame_pointer);
         }
         if state.pending.is_none() {
-            let detail = match capture.code {
-                TrapCode::MemoryOutOfBounds if let Some(fault) = capture.fault => Some(self.describe(fault)),
-                _ => state.members.iter().find_map(|m| m.refusal.take()),
-            };
             let exception = match capture.code {
                 TrapCode::UncaughtException => self.heap().take_uncaught().map(|e| Box::new(self.exception(e))),
                 _ => None,
@@ -80,7 +81,14 @@ impl InstanceData {
     }
 
     /// The slow path of a callback's entry check.
-    pub(crate) fn admit(&self, sp: usize) -> Admission {
+    pub(crate) fn admit(&self, sp: usize, shows_windows: impl FnOnce() -> bool) -> Admission {
+        if self.has_idle_windows() && self.may_enter_idle(sp) {
+            // What this callback is shown itself it finds open: the rest is closed when that is known.
+            if !shows_windows() {
+                self.close_idle_windows();
+            }
+            return Admission::Entered;
+        }
         let group = self.group();
         let mut state = group.lock();
         if state.owner != thread_id() || state.pending.is_some() {
@@ -101,6 +109,7 @@ impl InstanceData {
     /// crossing that is left has it. Who may not enter still may not.
     pub(crate) fn drop_below(&self, native_addr: usize) {
         self.close_scope(native_addr);
+        self.close_idle_windows();
         let dropped = self.crossings().take_while(|crossing| crossing.frame <= native_addr).count();
         // SAFETY: as many are in the array below the outermost one, which is nobody's.
         let left = unsafe { self.innermost().add(dropped) };
@@ -127,8 +136,32 @@ impl InstanceData {
         true
     }
 
+    /// Whether a callback could enter if no window were open that nobody uses: the entry check, as it is then.
+    fn may_enter_idle(&self, sp: usize) -> bool {
+        // SAFETY: the vmctx is live.
+        let limit = unsafe { (*self.head()).stack_limit };
+        !self.trapped.get() && limit <= sp && sp < self.stack.get().high && !self.has_crossings()
+    }
+
+    /// Whoever enters takes the slow path: windows are open that nobody uses.
+    pub(super) fn bar_entry(&self) {
+        self.blocked_at.set(self.innermost());
+        // SAFETY: as in `drop_below`.
+        unsafe { (*self.head()).crossings = self.refusing() };
+    }
+
+    /// No window is open any more that nobody uses.
+    pub(super) fn allow_entry(&self) {
+        if !self.trapped.get() {
+            // SAFETY: as in `drop_below`.
+            unsafe { (*self.head()).crossings = self.innermost() };
+            self.blocked_at.set(std::ptr::null_mut());
+        }
+    }
+
     /// Nobody enters, and thunks that C returns to trap.
     fn block(&self) {
+        self.trapped.set(true);
         self.blocked_at.set(self.innermost());
         // SAFETY: as in `drop_below`.
         unsafe { (*self.head()).crossings = self.refusing() };
@@ -136,6 +169,8 @@ impl InstanceData {
 
     /// The trap has been taken.
     fn unblock(&self) {
+        self.trapped.set(false);
+        self.close_idle_windows();
         // SAFETY: as in `drop_below`.
         unsafe { (*self.head()).crossings = self.innermost() };
         self.blocked_at.set(std::ptr::null_mut());

@@ -1,8 +1,9 @@
-//! Windows, as the host makes them.
+//! Windows, as the host makes them, and as callbacks are shown them.
 
-use super::Instance;
+use super::{Instance, InstanceData};
+use crate::crossing::Refused;
 use crate::error::Error;
-use crate::window::{Rights, Window, WindowOptions};
+use crate::window::{Rights, Window, WindowCounts, WindowOptions};
 use std::os::fd::BorrowedFd;
 
 impl Instance {
@@ -96,5 +97,79 @@ impl Instance {
     /// The window that has a guest address in it. Any thread.
     pub fn window_at(&self, guest_addr: u64) -> Option<Window> {
         self.data().windows().ok()?.info(guest_addr)
+    }
+
+    /// How often data of `[window]` parameters was shown to callbacks of this app, and in which way. On the owner's thread.
+    pub fn window_counts(&self) -> WindowCounts {
+        self.data().call_windows.counts()
+    }
+}
+
+impl InstanceData {
+    /// Shows a callback `len` native bytes in place until its scope ends: their guest address. `None` if that cannot be, and a copy is
+    /// to do. An error if the app has the memory for reading only: a copy would be written back.
+    pub(crate) fn show_window(&self, native: usize, len: u64, write: bool) -> Result<Option<u64>, Refused> {
+        let counts = &self.call_windows;
+        // In the app's own memory, for a start.
+        let own = native.checked_sub(self.memory_base() as usize).is_some_and(|distance| distance < 1 << 32);
+        let shown =
+            if own { None } else { self.windows().ok().and_then(|space| counts.show(space, native, len, write)) };
+        if let Some((guest_addr, key)) = shown {
+            self.scopes.lend_window(key);
+            return Ok(Some(guest_addr));
+        }
+        // What is open from an earlier callback is not there for this one.
+        self.close_idle_windows();
+        let visible = |&guest_addr: &u64| self.bytes(guest_addr, len, write).is_ok();
+        match self.guest_addr(native).filter(visible) {
+            Some(guest_addr) => {
+                counts.count(|counts| counts.visible += 1);
+                Ok(Some(guest_addr))
+            }
+            None if write && self.windows().is_ok_and(|space| space.is_read_only(native)) => {
+                Err("the app may only read it, and the prototype says [window: write]".to_owned())
+            }
+            None => {
+                counts.count(|counts| counts.copied += 1);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Scopes have ended that were shown these windows.
+    pub(super) fn close_windows(&self, keys: &[u64]) {
+        let unused = keys.iter().fold(false, |unused, &key| self.call_windows.close(key) | unused);
+        if !unused {
+            return;
+        }
+        self.call_windows.keep_idle();
+        // Frames of the app's that are on the stack go on without an entry check, and so do other members that call its functions.
+        if self.alone.get() && self.depth.get() == 0 && !self.has_crossings() {
+            self.bar_entry();
+        } else {
+            self.close_idle_windows();
+        }
+    }
+
+    /// Whether windows are open that nobody uses.
+    pub(super) fn has_idle_windows(&self) -> bool {
+        self.call_windows.has_idle()
+    }
+
+    /// Closes windows that nobody uses. After that the app may run.
+    pub(crate) fn close_idle_windows(&self) {
+        if !self.has_idle_windows() {
+            return;
+        }
+        if let Ok(space) = self.windows() {
+            self.call_windows.close_idle(space);
+        }
+        self.allow_entry();
+    }
+
+    /// Whether it is the only member of its group.
+    pub(crate) fn set_alone(&self, alone: bool) {
+        self.close_idle_windows();
+        self.alone.set(alone);
     }
 }

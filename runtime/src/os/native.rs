@@ -26,6 +26,13 @@ pub(crate) struct Area {
     pub(crate) offset: u64,
 }
 
+impl Area {
+    /// What one of its pages is: the file, and where in it.
+    pub(crate) fn identity(&self, page: usize) -> ((u32, u32, u64), u64) {
+        (self.file, self.offset + (page - self.pages.start) as u64)
+    }
+}
+
 /// The mapping that an address is in, if it is in one.
 pub(crate) fn area_at(address: usize) -> io::Result<Option<Area>> {
     let mut maps = MAPS.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,6 +8,7 @@
 //! | `gaps.rs` | which parts of an address range are free |
 //! | `region.rs` | [`Region`]: memory that several apps are granted |
 //! | `arena.rs` | [`Arena`]: a region that is given out piece by piece |
+//! | `calls.rs` | what is visible during a callback only |
 //!
 //! # Words
 //! A window's *data* are the bytes that the host asked for, its *pages* the whole pages around them; both are ranges of guest
@@ -20,6 +21,7 @@
 //! own accesses to windows are such that they may fault ([`guarded`](crate::os::guarded)).
 
 mod arena;
+mod calls;
 mod fault;
 mod gaps;
 mod region;
@@ -27,6 +29,8 @@ mod source;
 mod space;
 
 pub use arena::Arena;
+pub(crate) use calls::CallWindows;
+pub use calls::WindowCounts;
 pub(crate) use fault::Fault;
 pub use region::{Grant, Region};
 pub(crate) use space::WindowSpace;

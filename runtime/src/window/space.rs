@@ -9,23 +9,26 @@
 //! the lowest addresses, regions have theirs from the top, for each process once. All lookups take time in the logarithm of
 //! the number of windows.
 
+use super::calls::Opened;
 use super::gaps::Gaps;
 use super::region::Shared;
 use super::source::{self, Plan, Source};
 use super::{Rights, Window, WindowMode, WindowOptions};
 use crate::error::{Error, ErrorKind};
 use crate::os::{Access, Mapping, native};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use wasmbridge_artifact::vmctx::HOST_PAGE;
 
 /// The alignment that a copy keeps of the data's address, in bytes: that of the largest scalar.
 const COPY_ALIGN: u64 = 16;
+/// How many windows for calls on memory that is no region stay mapped, closed, for the next time.
+const KEPT_FOR_CALLS: usize = 64;
 
 /// The window area of one memory. Any thread may use it.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(crate) struct WindowSpace {
     table: RwLock<Table>,
     /// how many windows there are, so that nobody without windows takes the lock
     count: AtomicUsize,
+    /// how often the host has changed what is visible, and how
+    changes: AtomicU64,
 }
 
 /// What is where.
@@ -50,6 +55,8 @@ pub(super) struct Table {
     by_native: BTreeMap<usize, u64>,
     /// Regions that have been revoked: their places are closed and wait for them. Length by address of the pages.
     pub(super) revoked: BTreeMap<u64, u64>,
+    /// Windows for calls on memory that is no region, by the address of their pages; the oldest first.
+    kept: VecDeque<u64>,
 }
 
 /// A window, or a region's place.
@@ -67,7 +74,12 @@ pub(super) struct Entry {
     pub(super) open: bool,
     /// the region that it is, for as long as the app has it
     region: Option<Arc<Shared>>,
+    /// What was mapped, if it is one that was made for a call: another time there may be something else.
+    identity: Option<Identity>,
 }
+
+/// Device and inode of a file, and where in it the pages begin.
+type Identity = ((u32, u32, u64), u64);
 
 impl Entry {
     pub(super) fn is_region(&self) -> bool {
@@ -93,8 +105,21 @@ impl WindowSpace {
     /// No windows yet. `area` is a range of guest addresses of whole pages, the first of which is a guard.
     pub(crate) fn new(mapping: Arc<Mapping>, offset: usize, area: Range<u64>) -> WindowSpace {
         let gaps = Gaps::new(area.clone());
-        let table = Table { gaps, windows: BTreeMap::new(), by_native: BTreeMap::new(), revoked: BTreeMap::new() };
-        WindowSpace { mapping, offset, area, table: RwLock::new(table), count: AtomicUsize::new(0) }
+        let table = Table {
+            gaps,
+            windows: BTreeMap::new(),
+            by_native: BTreeMap::new(),
+            revoked: BTreeMap::new(),
+            kept: VecDeque::new(),
+        };
+        WindowSpace {
+            mapping,
+            offset,
+            area,
+            table: RwLock::new(table),
+            count: AtomicUsize::new(0),
+            changes: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Table> {
@@ -103,6 +128,18 @@ impl WindowSpace {
 
     fn write(&self) -> RwLockWriteGuard<'_, Table> {
         self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The table, for a change of the host's.
+    fn change(&self) -> RwLockWriteGuard<'_, Table> {
+        let table = self.write();
+        self.changes.fetch_add(1, Ordering::Release);
+        table
+    }
+
+    /// How often the host has changed what is visible, and how.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     fn has_none(&self) -> bool {
@@ -146,6 +183,11 @@ impl WindowSpace {
         entry.open.then(|| entry.data.start + (native - entry.native) as u64)
     }
 
+    /// Whether a native address is in the data of a window, open or closed, that the app may only read.
+    pub(crate) fn is_read_only(&self, native: usize) -> bool {
+        self.read().at_native(native).is_some_and(|entry| !entry.rights.can_write())
+    }
+
     /// The window that begins at a guest address, or has it in it.
     pub(crate) fn info(&self, guest_addr: u64) -> Option<Window> {
         self.read().at(guest_addr).map(Entry::info)
@@ -167,7 +209,7 @@ impl WindowSpace {
     ) -> Result<Window, Error> {
         self.check_possible()?;
         let source = source::look_at(native, len, rights, options)?;
-        let mut table = self.write();
+        let mut table = self.change();
         table.check_native(native, len)?;
         match &source.plan {
             Plan::Alias => {
@@ -234,7 +276,7 @@ impl WindowSpace {
                 "the last page of {len} bytes from {offset:#x} on has other bytes of the file too"
             ));
         }
-        let mut table = self.write();
+        let mut table = self.change();
         if native != 0 {
             table.check_native(native, len as usize)?;
         }
@@ -248,6 +290,7 @@ impl WindowSpace {
             for_calls: false,
             open: true,
             region: None,
+            identity: None,
         };
         self.insert(&mut table, entry, |at| {
             self.mapping.share_file(self.at(at), pages as usize, file, offset, rights.access())
@@ -302,12 +345,13 @@ impl WindowSpace {
     pub(crate) fn unmap(&self, guest_addr: u64) -> Result<(), Error> {
         // What is removed is dropped without the lock: with the last of a region goes the region, which looks at its places.
         let removed = {
-            let mut table = self.write();
+            let mut table = self.change();
             let key = table.key(guest_addr).ok_or_else(|| self.no_window(&table, guest_addr))?;
             if table.windows[&key].is_region() {
                 self.revoke(&mut table, key)?
             } else {
                 let entry = table.forget(key);
+                table.kept.retain(|&kept| kept != key);
                 self.copy_out(&entry);
                 self.empty(&mut table, &entry.pages);
                 entry
@@ -320,7 +364,7 @@ impl WindowSpace {
 
     /// Changes what the app may do in the window that begins at a guest address.
     pub(crate) fn protect(&self, guest_addr: u64, rights: Rights) -> Result<(), Error> {
-        let mut table = self.write();
+        let mut table = self.change();
         let key = table.key(guest_addr).ok_or_else(|| self.no_window(&table, guest_addr))?;
         let entry = table.windows.get_mut(&key).expect("just found");
         if rights.can_write() && entry.mode == WindowMode::Copied && entry.rights == Rights::Read {
@@ -349,7 +393,7 @@ impl WindowSpace {
     /// # Safety
     /// The window's native data is there, and writable if it is written to.
     pub(crate) unsafe fn sync(&self, guest_addr: u64, from_native: bool) -> Result<(), Error> {
-        let table = self.write();
+        let table = self.change();
         let key = table.key(guest_addr).ok_or_else(|| self.no_window(&table, guest_addr))?;
         let entry = &table.windows[&key];
         if entry.mode != WindowMode::Copied {
@@ -391,7 +435,7 @@ impl WindowSpace {
         }
         let len = region.pages() as usize;
         let access = if for_calls { Access::None } else { rights.access() };
-        let mut table = self.write();
+        let mut table = self.change();
         if let Some(entry) = table.windows.get_mut(&start).filter(|e| e.is_region()) {
             let changed = self.mapping.protect(self.at(start), len, access);
             changed.map_err(|e| Error::os("cannot change the rights of a region", e))?;
@@ -408,6 +452,7 @@ impl WindowSpace {
             for_calls,
             open: !for_calls,
             region: Some(region.clone()),
+            identity: None,
         };
         if table.revoked.contains_key(&start) {
             let opened = self.mapping.protect(self.at(start), len, access);
@@ -427,7 +472,7 @@ impl WindowSpace {
     /// Takes a region away: when this returns no access to it succeeds. Whether the app had it.
     pub(super) fn detach(&self, region: &Shared) -> Result<bool, Error> {
         let removed = {
-            let mut table = self.write();
+            let mut table = self.change();
             let start = region.guest_addr();
             match table.windows.get(&start) {
                 Some(entry) if entry.is_region() => self.revoke(&mut table, start)?,
@@ -451,9 +496,91 @@ impl WindowSpace {
 
     /// A region that has no users any more is about to go: its place can be another's.
     pub(super) fn release(&self, region: &Shared) {
-        let mut table = self.write();
+        let mut table = self.change();
         if let Some(len) = table.revoked.remove(&region.guest_addr()) {
             self.empty(&mut table, &(region.guest_addr()..region.guest_addr() + len));
+        }
+    }
+
+    // What is visible during callbacks.
+
+    /// Opens or closes the pages of a window that is for calls.
+    fn set_open(&self, entry: &mut Entry, open: bool) -> io::Result<()> {
+        if entry.open != open {
+            let access = if open { entry.rights.access() } else { Access::None };
+            let len = (entry.pages.end - entry.pages.start) as usize;
+            self.mapping.protect(self.at(entry.pages.start), len, access)?;
+            entry.open = open;
+        }
+        Ok(())
+    }
+
+    /// Opens the window for calls that has `len` native bytes, for reading or writing. Whole pages of shared memory get one, if they have none.
+    pub(super) fn open_for_call(&self, native: usize, len: u64, write: bool) -> Option<Opened> {
+        let mut table = self.write();
+        if let Some(key) = table.key_at_native(native) {
+            let entry = table.windows.get_mut(&key)?;
+            if !entry.for_calls {
+                return None;
+            }
+            let allowed = entry.rights.can_write() || !write;
+            let found = match entry.identity {
+                // A part of a region that was granted.
+                None => allowed && len <= (entry.native_range().end - native) as u64,
+                // Nothing but the same pages: what was shown once is not shown with a part of it.
+                Some(identity) => {
+                    let same = entry.native == native && entry.native_range().len() as u64 == len;
+                    allowed && same && identity_of(entry.native, &entry.pages) == Some(identity)
+                }
+            };
+            if found {
+                self.set_open(entry, true).ok()?;
+                return Some(entry.opened());
+            }
+            if entry.identity.is_none() || entry.open {
+                return None;
+            }
+            // Something else is there now, or something else is asked for.
+            self.end_for_calls(&mut table, key);
+        }
+        let rights = if write { Rights::ReadWrite } else { Rights::Read };
+        let options = WindowOptions { no_adoption: true, ..WindowOptions::default() };
+        let source = source::look_at(native, usize::try_from(len).ok()?, rights, &options).ok()?;
+        table.check_native(native, source.len).ok()?;
+        let [area] = &source.areas[..] else { return None };
+        if self.area.is_empty() || source.plan != Plan::Alias {
+            return None;
+        }
+        let identity = area.identity(source.pages.start);
+        let wanted = super::region::guest_addr_of(&source.pages);
+        let entry = table.place_pages(self, &source, rights, WindowMode::Aliased, wanted).ok()?;
+        let entry = Entry { for_calls: true, identity: Some(identity), ..entry };
+        let (key, opened) = (entry.pages.start, entry.opened());
+        // SAFETY: a shared mapping, by the plan; the callback that is given it has not begun.
+        self.insert(&mut table, entry, |at| unsafe { self.alias(&source, at, rights) }).ok()?;
+        table.kept.push_back(key);
+        if table.kept.len() > KEPT_FOR_CALLS {
+            let oldest = table.kept.iter().copied().find(|key| table.windows.get(key).is_some_and(|e| !e.open));
+            oldest.into_iter().for_each(|key| self.end_for_calls(&mut table, key));
+        }
+        Some(opened)
+    }
+
+    /// Ends a window that was made for a call.
+    fn end_for_calls(&self, table: &mut Table, key: u64) {
+        table.kept.retain(|&kept| kept != key);
+        let entry = table.forget(key);
+        self.empty(table, &entry.pages);
+        self.count.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Closes a window for calls, if it is there yet.
+    pub(super) fn close_for_call(&self, key: u64) {
+        let mut table = self.write();
+        if let Some(entry) = table.windows.get_mut(&key).filter(|e| e.for_calls) {
+            // Closing whole mappings splits none, so that there is nothing the kernel could lack.
+            let closed = self.set_open(entry, false);
+            assert!(closed.is_ok(), "the kernel does not close a window: {closed:?}");
         }
     }
 
@@ -490,6 +617,14 @@ impl WindowSpace {
         };
         Error::new(ErrorKind::NotFound, message)
     }
+}
+
+/// What is mapped now where a window's pages are, if it is one shared mapping.
+fn identity_of(native: usize, pages: &Range<u64>) -> Option<Identity> {
+    let start = native & !(HOST_PAGE as usize - 1);
+    let area = native::area_at(start).ok()??;
+    let all = area.shared && start + (pages.end - pages.start) as usize <= area.pages.end;
+    all.then(|| area.identity(start))
 }
 
 impl Table {
@@ -573,6 +708,7 @@ impl Table {
             for_calls: false,
             open: true,
             region: None,
+            identity: None,
         })
     }
 
@@ -603,6 +739,7 @@ impl Table {
             for_calls: false,
             open: true,
             region: None,
+            identity: None,
         })
     }
 
@@ -620,6 +757,17 @@ impl Entry {
     fn native_of(&self, guest_addr: u64) -> Option<usize> {
         let known = self.native != 0 && self.mode != WindowMode::Copied;
         known.then(|| self.native + (guest_addr - self.data.start) as usize)
+    }
+
+    fn opened(&self) -> Opened {
+        Opened {
+            key: self.pages.start,
+            native: self.native,
+            len: self.data.end - self.data.start,
+            guest_addr: self.data.start,
+            write: self.rights.can_write(),
+            may_change: self.identity.is_some(),
+        }
     }
 
     fn info(&self) -> Window {

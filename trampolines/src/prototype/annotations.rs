@@ -4,6 +4,7 @@
 //! annotations = "[" annotation { "," annotation } "]"
 //! annotation  = "user" | "nonnull" | "nullable" | "shadow" | "leaf" | "unwind" | ( "handle" | "str" ) [ ":" length ]
 //!             | ( "in" | "out" | "inout" ) [ "handle" | "str" | "user" | "shadow" ] [ ":" length ] | "valid" ":" sum
+//!             | "window" ":" ( "read" | "write" )
 //!             | "scope" ":" ( "call" | "once" | "forever" | "until" NAME )
 //!             | "trap" ":" ( "return" | "abort" | "unwind" ) | "pending" ":" ( "default" | "run" )
 //!             | "thread" ":" ( "refuse" | "wait" [ NUMBER ] | "queue" ) | "default" ":" [ "-" ] NUMBER
@@ -27,7 +28,7 @@ const MAX_OPERATORS: u32 = 64;
 fn is_annotation(word: &str) -> bool {
     let words = [
         "user", "nonnull", "nullable", "handle", "str", "in", "out", "inout", "valid", "shadow", "format", "varargs",
-        "scope", "leaf", "unwind",
+        "scope", "leaf", "unwind", "window",
     ];
     words.contains(&word) || is_policy(word)
 }
@@ -60,7 +61,7 @@ impl Parser<'_> {
     fn annotation(&mut self) -> Result<AnnotationKind, PrototypeError> {
         let Token::Word(word) = self.token() else { return Err(self.expected("an annotation")) };
         if !is_annotation(word) {
-            let words = "an annotation: `user`, `handle`, `str`, `in`, `out`, `inout`, `valid`, `shadow`, `format`, `varargs`, `nonnull`, `nullable`, `scope`, \
+            let words = "an annotation: `user`, `handle`, `str`, `in`, `out`, `inout`, `valid`, `shadow`, `window`, `format`, `varargs`, `nonnull`, `nullable`, `scope`, \
                  `trap`, `pending`, `thread`, `default`, `leaf` or `unwind`";
             return Err(self.expected(words));
         }
@@ -73,6 +74,7 @@ impl Parser<'_> {
             "nullable" => AnnotationKind::Nullable,
             "handle" => AnnotationKind::Handle(self.length()?),
             "str" => AnnotationKind::Str(self.length()?),
+            "window" => AnnotationKind::Window(self.window()?),
             "in" => self.extent(Direction::In)?,
             "out" => self.extent(Direction::Out)?,
             "inout" => self.extent(Direction::InOut)?,
@@ -144,6 +146,18 @@ impl Parser<'_> {
             return Ok(Some(Length::Terminated));
         }
         self.expression().map(|count| Some(Length::Count(count)))
+    }
+
+    /// Whether the app may write.
+    fn window(&mut self) -> Result<bool, PrototypeError> {
+        self.expect(':', "`:` after `window`")?;
+        let write = match self.token() {
+            Token::Word("read") => false,
+            Token::Word("write") => true,
+            _ => return Err(self.expected("`read` or `write`")),
+        };
+        self.advance();
+        Ok(write)
     }
 
     fn scope(&mut self) -> Result<Scope, PrototypeError> {

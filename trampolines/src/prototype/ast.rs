@@ -15,7 +15,7 @@ pub(crate) struct Declaration {
     pub(crate) annotations: Vec<Annotation>,
 }
 
-/// A C type, without qualifiers.
+/// A C type. Of qualifiers, only `const` is kept: C says by it that it does not write.
 #[derive(Debug, Clone)]
 pub(crate) enum Type {
     Void,
@@ -32,6 +32,7 @@ pub(crate) enum Type {
     Unknown(String),
     /// a typedef name that the host defined
     Typedef(Arc<Type>),
+    Const(Box<Type>),
     Pointer(Box<Type>),
     Array {
         element: Box<Type>,
@@ -87,6 +88,8 @@ pub(crate) enum AnnotationKind {
     Thread(OnThread),
     Default(i64),
     Unwind,
+    /// whether the app may write
+    Window(bool),
 }
 
 /// What the elements of an array are, where their C type does not say it.
@@ -127,6 +130,7 @@ impl AnnotationKind {
             AnnotationKind::Thread(_) => "thread",
             AnnotationKind::Default(_) => "default",
             AnnotationKind::Unwind => "unwind",
+            AnnotationKind::Window(_) => "window",
         }
     }
 }
@@ -162,13 +166,35 @@ pub(crate) enum Operator {
 }
 
 impl Type {
-    /// The type that a name defined by the host stands for.
+    /// The type that a name defined by the host stands for, without `const`.
     pub(crate) fn resolve(&self) -> &Type {
         let mut ty = self;
-        while let Type::Typedef(target) = ty {
-            ty = target;
+        loop {
+            ty = match ty {
+                Type::Typedef(target) => target,
+                Type::Const(target) => target,
+                _ => return ty,
+            };
         }
-        ty
+    }
+
+    /// Whether it is a name that the host defined.
+    pub(crate) fn is_named(&self) -> bool {
+        match self {
+            Type::Typedef(_) => true,
+            Type::Const(ty) => ty.is_named(),
+            _ => false,
+        }
+    }
+
+    /// Whether an object of it is not written to.
+    pub(crate) fn is_const(&self) -> bool {
+        match self {
+            Type::Const(_) => true,
+            Type::Typedef(target) => target.is_const(),
+            Type::Array { element, .. } => element.is_const(),
+            _ => false,
+        }
     }
 }
 

@@ -45,7 +45,11 @@ impl TypeNames {
         }
         let (mut ty, tags) = Parser::new(text, self)?.type_name(name)?;
         lower::check(text, &ty)?;
-        if let Type::Record { tag: tag @ None, .. } = &mut ty {
+        let mut named = &mut ty;
+        while let Type::Const(inner) = named {
+            named = inner;
+        }
+        if let Type::Record { tag: tag @ None, .. } = named {
             *tag = Some(name.to_owned());
         }
         self.tags.extend(tags.into_iter().map(|(tag, ty)| (tag, Arc::new(ty))));

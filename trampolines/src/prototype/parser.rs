@@ -27,6 +27,8 @@ pub(super) struct Parser<'a> {
     pub(super) tags: HashMap<String, Type>,
     /// where the last compiler's attribute stood
     pub(super) attribute: Option<usize>,
+    /// whether `const` has been skipped
+    pub(super) constant: bool,
 }
 
 /// A step from a name to the specifiers' type.
@@ -46,7 +48,16 @@ struct Declarator {
 impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a str, names: &'a TypeNames) -> Result<Parser<'a>, PrototypeError> {
         let tokens = tokens(text)?;
-        Ok(Parser { names, text, tokens, position: 0, depth: 0, tags: HashMap::new(), attribute: None })
+        Ok(Parser {
+            names,
+            text,
+            tokens,
+            position: 0,
+            depth: 0,
+            tags: HashMap::new(),
+            attribute: None,
+            constant: false,
+        })
     }
 
     /// A whole prototype.

@@ -94,7 +94,7 @@ impl Words {
     }
 }
 
-/// Words that say nothing about how values cross.
+/// Words that say nothing about how values cross, but for `const`: C does not write there.
 fn is_ignored(word: &str) -> bool {
     matches!(
         word,
@@ -139,8 +139,11 @@ impl Parser<'_> {
         let start = self.at();
         let mut words = Words::default();
         let mut named: Option<Type> = None;
+        let mut constant = false;
         loop {
+            self.constant = false;
             self.ignored()?;
+            constant |= self.constant;
             let Token::Word(word) = self.token() else { break };
             let typed = named.is_some() || words != Words::default();
             if let Some(counter) = words.counter(word) {
@@ -155,6 +158,11 @@ impl Parser<'_> {
                 break;
             }
         }
+        let ty = self.named_or_words(named, words, start)?;
+        Ok(if constant { Type::Const(Box::new(ty)) } else { ty })
+    }
+
+    fn named_or_words(&self, named: Option<Type>, words: Words, start: usize) -> Result<Type, PrototypeError> {
         match named {
             Some(ty) if words == Words::default() => Ok(ty),
             Some(Type::Unknown(name)) => {
@@ -180,6 +188,7 @@ impl Parser<'_> {
                 self.advance();
                 self.balanced()?;
             } else if is_ignored(word) {
+                self.constant |= matches!(word, "const" | "__const");
                 self.advance();
             } else {
                 break;

@@ -146,6 +146,10 @@ impl Value {
                 words.extend(scope.as_ref().map(spelled_scope));
             }
         }
+        if self.window {
+            let write = !matches!(&self.crossing, Crossing::Extent(extent) if extent.direction == Direction::In);
+            words.push(format!("window: {}", if write { "write" } else { "read" }));
+        }
         if self.nonnull {
             words.push("nonnull".to_owned());
         }

@@ -43,7 +43,7 @@ pub struct Signature {
     pub unwind: bool,
 }
 
-/// A parameter, or the result. Comparing ignores its name.
+/// A parameter, or the result. Comparing ignores its name, and whether it is `const`.
 #[derive(Debug, Clone)]
 pub struct Value {
     /// the parameter's name, if the prototype has one
@@ -52,6 +52,10 @@ pub struct Value {
     pub crossing: Crossing,
     /// `[nonnull]`: NULL is refused. Only on values that are pointers in C.
     pub nonnull: bool,
+    /// `[window]`: data that a callback is shown in place where that can be. Only on extents.
+    pub window: bool,
+    /// Whether C says that it does not write through this pointer. Comparing ignores it.
+    pub is_const: bool,
 }
 
 /// How a value crosses.
@@ -211,6 +215,11 @@ impl Signature {
         matches!(&self.result, Some(Value { crossing: Crossing::Struct(record), .. }) if record.single().is_none())
     }
 
+    /// Whether a callback is shown data in place: [`Value::window`].
+    pub fn shows_windows(&self) -> bool {
+        self.params.iter().any(|param| param.window)
+    }
+
     /// Whether a shape of this kind converts values in an array of slots, by a builtin before the call and one after it,
     /// because not all of them are converted inline.
     pub fn needs_slots(&self, kind: ShapeKind) -> bool {
@@ -242,7 +251,12 @@ impl Crossing {
 impl Value {
     /// A value that may be NULL if it is a pointer.
     pub(crate) fn new(name: Option<&str>, crossing: Crossing) -> Value {
-        Value { name: name.map(str::to_owned), crossing, nonnull: false }
+        Value { name: name.map(str::to_owned), ..Value::of(crossing) }
+    }
+
+    /// A value without a name, of which nothing else is said.
+    pub fn of(crossing: Crossing) -> Value {
+        Value { name: None, crossing, nonnull: false, window: false, is_const: false }
     }
 
     /// The type that carries it in wasm.
@@ -280,7 +294,7 @@ impl Hash for Signature {
 
 impl PartialEq for Value {
     fn eq(&self, other: &Value) -> bool {
-        (&self.crossing, self.nonnull) == (&other.crossing, other.nonnull)
+        (&self.crossing, self.nonnull, self.window) == (&other.crossing, other.nonnull, other.window)
     }
 }
 
@@ -288,7 +302,7 @@ impl Eq for Value {}
 
 impl Hash for Value {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.crossing, self.nonnull).hash(state);
+        (&self.crossing, self.nonnull, self.window).hash(state);
     }
 }
 

@@ -42,7 +42,7 @@ static STRING: LazyLock<Arc<Record>> = LazyLock::new(|| element_of(Crossing::Str
 
 /// An array's element that is no struct, as the only member of one.
 fn element_of(crossing: Crossing) -> Arc<Record> {
-    Arc::new(Record::of_value(Value { name: None, crossing, nonnull: false }))
+    Arc::new(Record::of_value(Value::of(crossing)))
 }
 
 /// What an array consists of.
@@ -232,7 +232,7 @@ impl<'a> Converter<'a> {
                 self.instance.member_function_out(signature, scope, policy, guest as u32, held)
             }
             Crossing::Handle { ends: true, .. } => {
-                let object = pointer_like(self.instance, &value.crossing, guest)?;
+                let object = pointer_like(self.instance, &value.crossing, guest, value.is_const)?;
                 // What a struct that C keeps has in it C has now.
                 match self.copies.kept {
                     true => self.instance.scopes.handles.borrow_mut().remove(guest as u32),
@@ -253,7 +253,7 @@ impl<'a> Converter<'a> {
             }
             crossing => match ArrayType::of(crossing) {
                 Some(array) => self.array_out(&array, count(array.count)?, guest),
-                None => pointer_like(self.instance, crossing, guest),
+                None => pointer_like(self.instance, crossing, guest, false),
             },
         }
     }

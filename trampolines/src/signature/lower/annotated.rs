@@ -19,6 +19,8 @@ pub(super) struct Marks<'a> {
     pub(super) nonnull: bool,
     nullable: bool,
     valid: Option<(&'a Expr, usize)>,
+    /// whether the app may write, and where it stands
+    pub(super) window: Option<(bool, usize)>,
     first: Option<&'a Annotation>,
 }
 
@@ -36,6 +38,7 @@ impl<'a> Marks<'a> {
             nonnull: false,
             nullable: false,
             valid: None,
+            window: None,
             first: None,
         };
         for annotation in annotations {
@@ -48,6 +51,7 @@ impl<'a> Marks<'a> {
             let before = match &annotation.kind {
                 AnnotationKind::Nonnull => std::mem::replace(&mut marks.nonnull, true).then_some(word),
                 AnnotationKind::Nullable => std::mem::replace(&mut marks.nullable, true).then_some(word),
+                AnnotationKind::Window(write) => marks.window.replace((*write, annotation.at)).map(|_| word),
                 AnnotationKind::Scope(scope) => marks.scope.replace((scope.clone(), annotation.at)).map(|_| word),
                 AnnotationKind::Valid(count) => marks.valid.replace((count, annotation.at)).map(|_| word),
                 AnnotationKind::Trap(trap) => marks.policy.trap.replace(*trap).map(|_| word),
@@ -119,6 +123,59 @@ impl<'a> Marks<'a> {
         }
     }
 
+    /// Refuses `window`, where it is no parameter's.
+    pub(super) fn no_window(&self, lowering: &Lowering<'_>, place: &Place) -> Result<(), PrototypeError> {
+        match self.window {
+            Some((_, at)) => Err(lowering.meaning(at, place, "`[window]` is for a parameter that points to data")),
+            None => Ok(()),
+        }
+    }
+
+    /// The crossing of data that a callback is shown in place. It is that of an extent: where there is no window, there are copies.
+    fn window(
+        &self,
+        lowering: &Lowering<'_>,
+        (write, at): (bool, usize),
+        pointee: &CType,
+        params: &[Declaration],
+        place: &Place,
+    ) -> Result<Crossing, PrototypeError> {
+        let (needed, word, access) =
+            if write { (Direction::InOut, "inout", "write") } else { (Direction::In, "in", "read") };
+        let count = match self.what.map(|what| &what.kind) {
+            // Nobody means one byte.
+            None if *pointee == CType::Void => None,
+            None | Some(AnnotationKind::Extent(_, None, None)) => Some(Count::Const(1)),
+            Some(AnnotationKind::Extent(direction, None, Some(Said::Count(n)))) if *direction == needed => {
+                Some(lowering.count(n, params, place)?)
+            }
+            Some(kind) => {
+                let message = format!(
+                    "`[window: {access}]` goes with `[{word}: n]` or with nothing, and not with `[{}]`",
+                    kind.word()
+                );
+                return Err(lowering.meaning(at, place, message));
+            }
+        };
+        if pointee.differing().is_some() {
+            let message = format!(
+                "`{pointee}` is not laid out alike in C and in a wasm32 app, so that a window would show other data; say `[{word}: n]` for a copy"
+            );
+            return Err(lowering.meaning(at, place, message));
+        }
+        let size = if *pointee == CType::Void { Some(1) } else { pointee.native_size() };
+        let (Some(count), Some(size)) = (count, size) else {
+            let message = format!(
+                "`[window]` needs a pointer to something of a known size, or `[{word}: n]` with the number of bytes, and this is a pointer to `{pointee}`"
+            );
+            return Err(lowering.meaning(at, place, message));
+        };
+        let element = Element::Alike { ty: pointee.clone(), size };
+        let length = Length::Count(count);
+        let nullable = self.nullable || self.what.is_none();
+        Ok(Crossing::Extent(Extent { direction: needed, length, valid: None, nullable, element }))
+    }
+
     /// Refuses counts and extents, on a result.
     pub(super) fn only_one(&self, lowering: &Lowering<'_>, place: &Place) -> Result<(), PrototypeError> {
         match self.what {
@@ -149,6 +206,9 @@ impl<'a> Marks<'a> {
         if let Some(Annotation { at, kind }) = self.policy_at {
             let message = format!("`[{}]` is for function pointers", kind.word());
             return Err(lowering.meaning(*at, place, message));
+        }
+        if let Some(window) = self.window {
+            return self.window(lowering, window, pointee, params, place).map(Some);
         }
         let Some(&Annotation { at, ref kind }) = self.what else { return Ok(None) };
         let wrong = |needs: &str| {
@@ -208,6 +268,7 @@ impl<'a> Marks<'a> {
             | AnnotationKind::Nullable
             | AnnotationKind::Valid(_)
             | AnnotationKind::Leaf
+            | AnnotationKind::Window(_)
             | AnnotationKind::Scope(_)
             | AnnotationKind::Trap(_)
             | AnnotationKind::Pending(_)
@@ -295,7 +356,7 @@ impl<'a> Marks<'a> {
                     lowering.meaning(at, place, message)
                 })?;
                 lowering.check_shadow(&crossing, at, place)?;
-                MemberType::Value(Value { name: None, crossing, nonnull: false })
+                MemberType::Value(Value::of(crossing))
             }
         })
     }

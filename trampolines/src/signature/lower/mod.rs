@@ -145,7 +145,7 @@ impl Lowering<'_> {
             return Err(self.error(at, Problem::Meaning(message)));
         }
         let outside = self.outside;
-        if matches!(ty, Type::Typedef(_)) {
+        if ty.is_named() {
             self.outside = outside.or(Some(at));
         }
         let result = lower(self)?;
@@ -190,14 +190,20 @@ impl Lowering<'_> {
             // Not of use, but a mistyped annotation looks like this.
             self.count(len, params, place)?;
         }
-        let (crossing, nonnull) = self.inside(&param.ty, param.at, |lowering| match pointee(&param.ty) {
+        let value = self.inside(&param.ty, param.at, |lowering| match pointee(&param.ty) {
             Some((pointee, at_least)) => {
                 let crossing = lowering.pointer(pointee, &marks, params, param.at, place)?;
-                Ok((crossing, at_least || marks.nonnull))
+                let nonnull = at_least || marks.nonnull;
+                Ok(Value {
+                    nonnull,
+                    window: marks.window.is_some(),
+                    is_const: pointee.is_const(),
+                    ..Value::of(crossing)
+                })
             }
-            None => Ok((lowering.scalar(&param.ty, &marks, param.at, place)?, false)),
+            None => Ok(Value::of(lowering.scalar(&param.ty, &marks, param.at, place)?)),
         })?;
-        Ok(Value { name: param.name.clone(), crossing, nonnull })
+        Ok(Value { name: param.name.clone(), ..value })
     }
 
     /// Where a word of one annotation is said of the function itself, if it is.
@@ -216,6 +222,7 @@ impl Lowering<'_> {
 
     fn result(&mut self, function: &Function, at: usize, place: &Place) -> Result<Option<Value>, PrototypeError> {
         let marks = Marks::collect(self, function.annotations.iter().filter(|a| !is_of_function(a)), place)?;
+        marks.no_window(self, place)?;
         self.inside(&function.result, at, |lowering| {
             let crossing = match function.result.resolve() {
                 Type::Void => {
@@ -231,7 +238,7 @@ impl Lowering<'_> {
                 }
                 ty => lowering.scalar(ty, &marks, at, place)?,
             };
-            Ok(Some(Value { name: None, crossing, nonnull: marks.nonnull }))
+            Ok(Some(Value { nonnull: marks.nonnull, ..Value::of(crossing) }))
         })
     }
 
@@ -282,6 +289,7 @@ impl Lowering<'_> {
         place: &Place,
     ) -> Result<Crossing, PrototypeError> {
         if let Type::Function(function) = pointee.resolve() {
+            marks.no_window(self, place)?;
             let scope = marks.scope_only(self, place)?;
             let signature = self.inside(pointee, at, |lowering| lowering.function(function, at, place))?;
             let policy = marks.checked_policy(self, &signature, place)?;
@@ -365,7 +373,7 @@ impl Lowering<'_> {
                     let message = "the array's length is not a constant, its elements have no known size, or it is 4 GiB or larger";
                     sized.ok_or_else(|| lowering.meaning(at, place, message))?
                 }
-                Type::Ellipsis | Type::Typedef(_) => unreachable!("neither is behind a pointer"),
+                Type::Ellipsis | Type::Typedef(_) | Type::Const(_) => unreachable!("neither is behind a pointer"),
             })
         })
     }

@@ -91,6 +91,7 @@ impl Lowering<'_> {
                 Ok(MemberType::Record(lowering.record(keyword, tag.as_deref(), members, at, place)?))
             }
             Type::Pointer(pointee) => {
+                marks.no_window(lowering, place)?;
                 let crossing = lowering.pointer(pointee, marks, siblings, at, place)?;
                 if let Crossing::Extent(extent) = &crossing
                     && (extent.length == Length::Terminated || extent.valid.is_some())
@@ -98,7 +99,7 @@ impl Lowering<'_> {
                     let what = "an array without a count, or with `valid`, in a struct";
                     return Err(lowering.unsupported(at, place, what));
                 }
-                let value = Value { name: name(), crossing, nonnull: marks.nonnull };
+                let value = Value { name: name(), nonnull: marks.nonnull, ..Value::of(crossing) };
                 if value.count().is_some_and(Expr::has_deref) {
                     let what = "a count in a struct that is behind a pointer";
                     return Err(lowering.unsupported(at, place, what));
@@ -109,7 +110,7 @@ impl Lowering<'_> {
             _ => Ok(match lowering.scalar(ty, marks, at, place)? {
                 // A complex number.
                 Crossing::Struct(record) => MemberType::Record(record),
-                crossing => MemberType::Value(Value { name: name(), crossing, nonnull: false }),
+                crossing => MemberType::Value(Value { name: name(), ..Value::of(crossing) }),
             }),
         })
     }
