@@ -3,7 +3,7 @@
 //!
 //! # What it may touch
 //! It runs at any instruction of any thread. It takes no lock and allocates nothing: it reads the registry's arrays
-//! ([`Reader`]), the tables of mapped artifacts, the stack from the faulting frame to its trampoline, and writes the [`Capture`] of
+//! ([`Reader`]), the tables of mapped artifacts, the stack from the faulting frame to its trampoline, and writes the [`Capture`](super::Capture) of
 //! the instance whose code faulted, which that thread owns while its code runs.
 //!
 //! # Whose fault is it

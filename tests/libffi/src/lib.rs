@@ -8,9 +8,9 @@
 //! | module | does |
 //! |---|---|
 //! | [`types`] | libffi's structs, and what they say as a C type |
-//! | [`guest`] | the wasm modules |
+//! | `guest.rs` | the wasm modules |
 //! | [`closure`], [`call`] | the two directions |
-//! | [`stub`] | code addresses that exist before the function behind them |
+//! | `stub.rs` | code addresses that exist before the function behind them |
 //!
 //! What cannot cross is refused when its type is prepared: a line on stderr that begins with `wasmbridge:` says why. Nothing here decides that: the
 //! prototype's parser does.
