@@ -62,5 +62,23 @@ EXPORT(bench_import_object) int bench_import_object(object o, int n) {
     return sum;
 }
 
-EXPORT(bench_object) int bench_object(object o, int b) { return b + 1; }
+EXPORT(bench_object) int bench_object(object o, int b) {
+    (void)o;
+    return b + 1;
+}
+
+/* Reads all of it: the same code for the app's own memory and for a window. */
+EXPORT(bench_sum) long long bench_sum(const long long *numbers, int count) {
+    long long sum = 0;
+    for (int i = 0; i < count; i++) sum += numbers[i];
+    return sum;
+}
+
+/* Writes all of it. */
+EXPORT(bench_fill) void bench_fill(long long *numbers, int count) {
+    for (int i = 0; i < count; i++) numbers[i] = i * 3ll;
+}
+
+/* Looks at one event, wherever it is. */
+EXPORT(bench_event) int bench_event(const void *event) { return *(const int *)event; }
 #endif

@@ -25,6 +25,8 @@ unsafe extern "C" {
     pub fn bench_import_object(object: *const c_void, n: c_int) -> c_int;
     /// See above.
     pub fn bench_object(object: *const c_void, b: c_int) -> c_int;
+    /// See above; the sum of as many numbers.
+    pub fn bench_sum(numbers: *const i64, count: c_int) -> i64;
 }
 
 /// The guest as other runtimes get it, compiled by clang: it imports [`host_add`] only.
@@ -36,6 +38,12 @@ const GUEST: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.wasm"));
 pub type ImportWith = unsafe extern "C" fn(*const c_int, c_int) -> c_int;
 /// `int (struct object *, int)`
 pub type WithObject = unsafe extern "C" fn(*const c_void, c_int) -> c_int;
+/// `long long (const long long *, int)`
+pub type Sum = unsafe extern "C" fn(*const i64, c_int) -> i64;
+/// `void (long long *, int)`
+pub type Fill = unsafe extern "C" fn(*mut i64, c_int);
+/// `int (const void *)`
+pub type Event = unsafe extern "C" fn(*const c_void) -> c_int;
 
 /// What the guest imports.
 #[unsafe(no_mangle)]
@@ -137,6 +145,24 @@ impl App {
     pub fn with_object(&self, name: &str) -> WithObject {
         // SAFETY: as above.
         unsafe { std::mem::transmute(self.callback(&format!("int {name}(struct object *o[handle], int)"))) }
+    }
+
+    /// `bench_sum` as a C function pointer.
+    pub fn sum(&self) -> Sum {
+        // SAFETY: as above.
+        unsafe { std::mem::transmute(self.callback("long long bench_sum(const long long *, int)")) }
+    }
+
+    /// `bench_fill` as a C function pointer.
+    pub fn fill(&self) -> Fill {
+        // SAFETY: as above.
+        unsafe { std::mem::transmute(self.callback("void bench_fill(long long *, int)")) }
+    }
+
+    /// `bench_event` as a C function pointer with this annotation.
+    pub fn event(&self, annotation: &str) -> Event {
+        // SAFETY: as above.
+        unsafe { std::mem::transmute(self.callback(&format!("int bench_event(const void *event[{annotation}])"))) }
     }
 
     /// The address of an int in the app's memory.
