@@ -92,7 +92,10 @@ fn sizes() {
         });
         let grant = median(|| {
             let region = Region::new(len as u64).expect("there is room");
-            timed(|| region.grant(&app.instance, Rights::ReadWrite).expect("the app has room"))
+            let took = timed(|| region.grant(&app.instance, Rights::ReadWrite).expect("the app has room"));
+            // What an app has stays.
+            region.revoke(&app.instance).expect("the kernel closes it");
+            took
         });
         let region = Region::new(len as u64).expect("there is room");
         let (mut regrant, mut revoke) = (Vec::new(), Vec::new());
