@@ -10,8 +10,6 @@ mod measure;
 mod peers;
 mod table;
 
-use peers::Peer;
-
 fn main() {
     let peers = peers::all();
     if std::env::args().nth(1).as_deref() == Some(counts::ARGUMENT) {

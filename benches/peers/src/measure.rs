@@ -19,6 +19,7 @@ const CALLS: usize = 20_000;
 
 /// What is measured of each peer.
 #[derive(Clone, Copy, PartialEq)]
+#[repr(C)]
 pub enum Row {
     /// C calls wasm: `int (int, int)`
     CallbackAdd,
