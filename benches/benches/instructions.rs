@@ -4,7 +4,10 @@
 //! `CALLS`, is what a crossing costs. Each has a budget (`hard_limits`), a little above what it takes now; exceeding it fails the run.
 //! A budget is raised on purpose only, with the reason in the commit.
 
-use iai_callgrind::{Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
+mod common;
+
+use common::budget;
+use iai_callgrind::{library_benchmark, library_benchmark_group, main};
 use std::ffi::c_int;
 use std::hint::black_box;
 use wasmbridge_benches::{
@@ -15,14 +18,6 @@ use wasmbridge_runtime::{CallbackOptions, release_callback};
 
 /// Calls in each count.
 const CALLS: c_int = 1000;
-
-fn budget(instructions: u64) -> LibraryBenchmarkConfig {
-    let mut callgrind = Callgrind::default();
-    callgrind.hard_limits([(EventKind::Ir, instructions)]);
-    let mut config = LibraryBenchmarkConfig::default();
-    config.tool(callgrind);
-    config
-}
 
 /// A function to call, what it needs to live, and two ints it may look at.
 struct Case<F> {

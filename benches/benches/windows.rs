@@ -1,6 +1,9 @@
 //! Instructions that windows cost, counted by callgrind as in `instructions.rs`: of the app's accesses, none.
 
-use iai_callgrind::{Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
+mod common;
+
+use common::budget;
+use iai_callgrind::{library_benchmark, library_benchmark_group, main};
 use std::ffi::c_int;
 use std::hint::black_box;
 use wasmbridge_benches::{App, Event, Fill, Sum};
@@ -8,14 +11,6 @@ use wasmbridge_runtime::{Grant, Region, Rights};
 
 /// Numbers, and calls, in each count.
 const CALLS: c_int = 1000;
-
-fn budget(instructions: u64) -> LibraryBenchmarkConfig {
-    let mut callgrind = Callgrind::default();
-    callgrind.hard_limits([(EventKind::Ir, instructions)]);
-    let mut config = LibraryBenchmarkConfig::default();
-    config.tool(callgrind);
-    config
-}
 
 /// Numbers to look at: in the app's own memory, or in a region that it has.
 struct Numbers {
