@@ -6,9 +6,9 @@
 
 mod common;
 
-use common::instance;
+use common::{call, instance, traps};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use wasmbridge_runtime::{Error, ErrorKind, Grant, Instance, Region, Rights, TrapCode, Value, WindowOptions};
+use wasmbridge_runtime::{ErrorKind, Grant, Instance, Region, Rights, WindowOptions};
 
 const APP: &str = r#"(module
     (memory (export "memory") 1)
@@ -33,21 +33,6 @@ const APP: &str = r#"(module
             (local.set $n (i32.add (local.get $n) (i32.const 1)))
             (i32.store (local.get $at) (local.get $n))
             (br $next))))"#;
-
-fn call(app: &Instance, name: &str, args: &[u64]) -> Result<i32, Error> {
-    let args: Vec<Value> = args.iter().map(|&arg| Value::I32(arg as i32)).collect();
-    app.call(name, &args).map(|results| match results.first() {
-        Some(Value::I32(value)) => *value,
-        _ => 0,
-    })
-}
-
-#[track_caller]
-fn traps(app: &Instance, name: &str, args: &[u64], words: &str) {
-    let error = call(app, name, args).unwrap_err();
-    assert_eq!(error.trap().map(|t| t.code), Some(TrapCode::MemoryOutOfBounds), "{error}");
-    assert!(error.message().contains(words), "{error}\nexpected: {words}");
-}
 
 fn word(region: &Region, at: usize) -> &'static AtomicU32 {
     assert!(at + 4 <= region.len_bytes() as usize);

@@ -6,9 +6,9 @@
 
 mod common;
 
-use common::{instance, instance_with};
+use common::{call, instance, instance_with, traps};
 use std::os::fd::{AsFd, FromRawFd};
-use wasmbridge_runtime::{Error, ErrorKind, Instance, Rights, TrapCode, Value, Window, WindowMode, WindowOptions};
+use wasmbridge_runtime::{Error, ErrorKind, Instance, Rights, TrapCode, Window, WindowMode, WindowOptions};
 
 const PAGE: usize = 4096;
 const STRICT: WindowOptions =
@@ -72,21 +72,6 @@ fn memfd(len: usize) -> std::fs::File {
     let file = unsafe { std::fs::File::from_raw_fd(fd) };
     file.set_len(len as u64).unwrap();
     file
-}
-
-fn call(app: &Instance, name: &str, args: &[u64]) -> Result<i32, Error> {
-    let args: Vec<Value> = args.iter().map(|&arg| Value::I32(arg as i32)).collect();
-    app.call(name, &args).map(|results| match results.first() {
-        Some(Value::I32(value)) => *value,
-        _ => 0,
-    })
-}
-
-#[track_caller]
-fn traps(app: &Instance, name: &str, args: &[u64], words: &str) {
-    let error = call(app, name, args).unwrap_err();
-    assert_eq!(error.trap().map(|t| t.code), Some(TrapCode::MemoryOutOfBounds), "{error}");
-    assert!(error.message().contains(words), "{error}\nexpected: {words}");
 }
 
 #[track_caller]
