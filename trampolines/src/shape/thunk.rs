@@ -19,7 +19,7 @@ use super::structs::StructResult;
 use super::{ShapeKind, native};
 use crate::signature::{Crossing, Scalar, Signature};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, Type, Value, types};
+use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, StackSlot, Type, Value, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::FunctionBuilder;
 use wasmbridge_artifact::vmctx::{crossing, head, thunk};
@@ -135,21 +135,9 @@ impl<'a> Thunk<'a> {
 
         emit.switch_to(slow);
         let guest = emit.ins().uextend(types::I64, wasm);
-        if !nonnull {
-            let null = emit.is_zero(guest);
-            let other = emit.cold_block();
-            values[place] = guest;
-            emit.branch(null, joined, &all(self.at, values), other, &[]);
-            emit.switch_to(other);
-        }
-        values.remove(place);
-        let native = self.ask(Builtin::ThunkPointer, values, index, guest);
-        values.insert(place, native);
-        self.emit.jump(joined, &all(self.at, values));
-
-        let mut joined = self.emit.switch_to(joined);
-        *values = joined.split_off(2);
-        self.at = Here { record: joined[0], vmctx: joined[1] };
+        values[place] = guest;
+        let other = (!nonnull).then(|| emit.cold_block());
+        self.ask_unless_null(values, place, index, other, joined);
     }
 
     /// Converts a handle: the builtin looks it up.
@@ -157,9 +145,23 @@ impl<'a> Thunk<'a> {
         let guest = self.emit.ins().uextend(types::I64, values[place]);
         values[place] = guest;
         let joined = self.emit.join_block(&all(self.at, values));
-        if !nonnull {
+        let other = (!nonnull).then(|| self.emit.builder.create_block());
+        self.ask_unless_null(values, place, index, other, joined);
+    }
+
+    /// Goes on in `joined`, with the value at `place`, which is the guest's, as the builtin converts it. Where NULL is allowed it stays NULL, and all
+    /// else goes to the block `other` first.
+    fn ask_unless_null(
+        &mut self,
+        values: &mut Vec<Value>,
+        place: usize,
+        index: usize,
+        other: Option<Block>,
+        joined: Block,
+    ) {
+        let guest = values[place];
+        if let Some(other) = other {
             let null = self.emit.is_zero(guest);
-            let other = self.emit.builder.create_block();
             self.emit.branch(null, joined, &all(self.at, values), other, &[]);
             self.emit.switch_to(other);
         }
