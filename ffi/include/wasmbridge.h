@@ -53,6 +53,9 @@
  * is memory that several apps may be given. Neither is copied; what an app may do with it the processor's memory management enforces. What an app may
  * write to it can change at any moment: copy it before you check it.
  *
+ * WASI: an app that is a program for WASI, or was compiled for it, gets its files, streams and arguments from wb_linker_define_wasi. Nothing is open by
+ * default.
+ *
  * Texts are UTF-8 and end with a zero byte.
  *
  * Prototypes are C, as in a library's header, with annotations in square brackets where C says too little:
@@ -350,6 +353,17 @@ typedef struct wb_module wb_module;
 typedef struct wb_region wb_region;
 
 /**
+ * What a WASI program (preview 1) is given: arguments, variables of the environment, standard streams, directories. At first it has
+ * nothing: no arguments, no variables, an empty standard input, outputs that go nowhere, no directories. The clocks and random numbers
+ * are always there.
+ *
+ * A library that was built without its feature `wasi` has none of the functions that follow.
+ *
+ * It may be used on any thread, by one at a time.
+ */
+typedef struct wb_wasi_config wb_wasi_config;
+
+/**
  * A frame of a backtrace.
  */
 typedef struct wb_frame {
@@ -514,6 +528,11 @@ typedef struct wb_window_counts {
 } wb_window_counts;
 
 /**
+ * A standard stream: WB_WASI_STDIN, WB_WASI_STDOUT or WB_WASI_STDERR.
+ */
+typedef uint32_t wb_wasi_stream;
+
+/**
  * 32-bit integer: `of.i32`
  */
 #define WB_I32 0
@@ -553,6 +572,21 @@ typedef struct wb_window_counts {
  * called ends with `[unwind]`. Elsewhere, and where the app has not called C at all, as WB_ON_TRAP_RETURN.
  */
 #define WB_ON_TRAP_UNWIND 2
+
+/**
+ * The standard input.
+ */
+#define WB_WASI_STDIN 0
+
+/**
+ * The standard output.
+ */
+#define WB_WASI_STDOUT 1
+
+/**
+ * The standard error.
+ */
+#define WB_WASI_STDERR 2
 
 #ifdef __cplusplus
 extern "C" {
@@ -1152,6 +1186,71 @@ bool wb_free(const wb_arena *arena,
  * Ends an arena. Apps that have its region keep it. NULL does nothing.
  */
 void wb_arena_delete(wb_arena *arena);
+
+/**
+ * Makes a configuration that gives a program nothing.
+ *
+ * `*config` is the caller's, who ends it with `wb_wasi_config_delete`. Any thread.
+ */
+wb_error *wb_wasi_config_new(wb_wasi_config **config);
+
+/**
+ * Adds an argument. The first one is the program's name, by convention. `arg` is only read.
+ */
+wb_error *wb_wasi_config_arg(wb_wasi_config *config, const char *arg);
+
+/**
+ * Sets a variable of the environment. Both texts are only read.
+ */
+wb_error *wb_wasi_config_env(wb_wasi_config *config, const char *name, const char *value);
+
+/**
+ * Gives the program the standard input, output and error of this process.
+ */
+wb_error *wb_wasi_config_inherit_stdio(wb_wasi_config *config);
+
+/**
+ * Makes `len` bytes at `bytes` the program's standard input. They are copied.
+ */
+wb_error *wb_wasi_config_stdin_bytes(wb_wasi_config *config, const void *bytes, size_t len);
+
+/**
+ * Makes an open file descriptor of this process one of the program's standard streams: a file, a pipe, a `memfd` to look at what was written.
+ * The descriptor is duplicated, and stays the caller's to close; the two share one position. A program that reads from an empty pipe waits, with
+ * the thread that runs it.
+ *
+ * Fails with WB_ERROR_INVALID_ARGUMENT if `stream` is none of the three or `fd` is negative, with WB_ERROR_OS if it is not open.
+ */
+wb_error *wb_wasi_config_stream(wb_wasi_config *config,
+                                wb_wasi_stream stream,
+                                int fd);
+
+/**
+ * Opens the directory `host` for the program, which sees it under the path `guest`. The program may read, write, make and remove what is below
+ * it, as far as this process may, and cannot leave it: neither by `..` nor by a link. Both texts are only read.
+ *
+ * Fails with WB_ERROR_INVALID_ARGUMENT if it cannot be opened.
+ */
+wb_error *wb_wasi_config_preopen_dir(wb_wasi_config *config,
+                                     const char *host,
+                                     const char *guest);
+
+/**
+ * Defines WASI's functions in a linker (the modules `wasi_snapshot_preview1` and `wasi_unstable`), with what is in `config`, which is moved to
+ * the linker: `config` gives nothing afterwards, and is still the caller's to delete. All instances made with the linker share it.
+ *
+ * A program is run by calling its `_start`. It ends by returning, or by exiting: then the call fails with a trap, WB_TRAP_EXITED, and
+ * `wb_error_exit_status` has its status, which may be 0.
+ *
+ * Fails with WB_ERROR_INVALID_ARGUMENT if a variable has no proper name, or there are too many arguments or variables.
+ */
+wb_error *wb_linker_define_wasi(wb_linker *linker,
+                                wb_wasi_config *config);
+
+/**
+ * Ends a configuration. NULL does nothing.
+ */
+void wb_wasi_config_delete(wb_wasi_config *config);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -16,6 +16,8 @@ mod linker;
 mod module;
 mod region;
 mod value;
+#[cfg(feature = "wasi")]
+mod wasi;
 mod window;
 
 pub use engine::*;
@@ -26,4 +28,6 @@ pub use linker::*;
 pub use module::*;
 pub use region::*;
 pub use value::*;
+#[cfg(feature = "wasi")]
+pub use wasi::*;
 pub use window::*;

@@ -124,3 +124,15 @@ programs! {
     callbacks.c exceptions.cpp handles.c header_twice.c lifetime.c linkers.c longjmp.c memory.c modules.c nulls.c pointers.c policies.c regions.c
     structs.c threads.c traps.c values.c variadic.c wasm_exceptions.c windows.c
 }
+
+#[cfg(feature = "wasi")]
+#[test]
+fn wasi() {
+    run(Command::new("clang-19")
+        .args(["--target=wasm32-wasi", "--sysroot=/usr", "-O1"])
+        .args(WARNINGS)
+        .arg(source("wasi/program.c"))
+        .arg("-o")
+        .arg(app().join("program.wasm")));
+    builds_and_runs("wasi/host.c");
+}

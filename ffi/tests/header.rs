@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// In the header's order.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "value.rs",
     "error.rs",
     "engine.rs",
@@ -14,6 +14,7 @@ const SOURCES: [&str; 9] = [
     "handles.rs",
     "window.rs",
     "region.rs",
+    "wasi.rs",
 ];
 
 fn read(path: &str) -> String {
