@@ -153,6 +153,23 @@ fn its_place_is_used_again_when_nobody_has_it() {
 }
 
 #[test]
+fn a_window_leaves_the_place_of_a_region_that_was_there_to_the_next() {
+    let app = instance(APP);
+    let places = [0, 1].map(|_| {
+        let region = Region::new(5 * 4096).unwrap();
+        region.grant(&app, Rights::Read).unwrap();
+        region.revoke(&app).unwrap();
+        region.guest_addr()
+    });
+    let private =
+        unsafe { libc::mmap(std::ptr::null_mut(), 5 * 4096, 3, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) };
+    let window = unsafe { app.map_window(private.cast(), 5 * 4096, Rights::Read, &WindowOptions::default()) }.unwrap();
+    assert!(!places.contains(&window.guest_addr));
+    app.unmap_window(window.guest_addr).unwrap();
+    unsafe { libc::munmap(private, 5 * 4096) };
+}
+
+#[test]
 fn bad_input_is_an_error() {
     assert_eq!(Region::new(0).unwrap_err().kind(), ErrorKind::InvalidArgument);
     assert_eq!(Region::new(1 << 40).unwrap_err().kind(), ErrorKind::Limit);

@@ -357,6 +357,23 @@ fn the_window_area_is_full_some_time() {
 }
 
 #[test]
+fn places_of_windows_that_have_ended_serve_any_length() {
+    let app = instance(APP);
+    let file = memfd(1 << 29);
+    let map = |len: u64| app.map_file_window(file.as_fd(), 0, len, Rights::Read, std::ptr::null_mut());
+    let small = map(PAGE as u64).unwrap().guest_addr;
+    app.unmap_window(small).unwrap();
+    traps(&app, "load", &[small], "guest address");
+    assert_eq!(map(PAGE as u64).unwrap().guest_addr, small, "one of its length takes it as it is");
+    app.unmap_window(small).unwrap();
+    let places: Vec<u64> = std::iter::from_fn(|| map(32 << 20).ok()).map(|window| window.guest_addr).collect();
+    assert!(places.len() >= 29, "{}", places.len());
+    places.iter().for_each(|&at| app.unmap_window(at).unwrap());
+    let long = map(1 << 29).expect("they grow together again").guest_addr;
+    assert_eq!(call(&app, "load", &[long + (1 << 29) - 4]).unwrap(), 0);
+}
+
+#[test]
 fn memory_stops_growing_below_the_windows() {
     let (app, pages) = (instance(APP), Pages::shared(1));
     let at = pages.map(&app, Rights::ReadWrite).unwrap().guest_addr;

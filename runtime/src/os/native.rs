@@ -1,6 +1,6 @@
 //! What the process has mapped at its native addresses, and how private pages become ones that can be shared.
 
-use super::mapping::shared_file;
+use super::mapping::{Access, Mapping, shared_file};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -36,10 +36,8 @@ impl Area {
 /// The mapping that an address is in, if it is in one.
 pub(crate) fn area_at(address: usize) -> io::Result<Option<Area>> {
     let mut maps = MAPS.lock().unwrap_or_else(PoisonError::into_inner);
-    // The descriptor shows the process that has opened it: not this one, after a `fork`.
-    let process = std::process::id();
-    if maps.as_ref().is_none_or(|open| open.process != process) {
-        *maps = Some(Maps { process, file: File::open("/proc/self/maps")?, can_query: true });
+    if maps.as_ref().is_none_or(|open| !open.process.is_this()) {
+        *maps = Some(Maps { process: Process::this()?, file: File::open("/proc/self/maps")?, can_query: true });
     }
     let maps = maps.as_mut().expect("just opened");
     if maps.can_query {
@@ -108,10 +106,34 @@ pub(crate) unsafe fn adopt(pages: &Range<usize>, areas: &[Area]) -> io::Result<F
     Ok(file)
 }
 
+/// The descriptor shows the process that has opened it: not the one that asks, after a `fork`.
 struct Maps {
-    process: u32,
+    process: Process,
     file: File,
     can_query: bool,
+}
+
+/// Which process this is, as far as it can be told without a system call: a page that the kernel wipes in a child.
+struct Process(Mapping);
+
+impl Process {
+    fn this() -> io::Result<Process> {
+        let len = HOST_PAGE as usize;
+        let page = Mapping::reserve(len, len, 0)?;
+        page.protect(0, len, Access::ReadWrite)?;
+        // Before Linux 4.14 the page stays as it is, 0, and is that of no process: then the file is opened each time.
+        // SAFETY: the mapping's own page, whose content nobody has an interest in.
+        if unsafe { libc::madvise(page.start().cast(), len, libc::MADV_WIPEONFORK) } == 0 {
+            // SAFETY: writable, and only this function writes to it.
+            unsafe { page.start().write_volatile(1) };
+        }
+        Ok(Process(page))
+    }
+
+    fn is_this(&self) -> bool {
+        // SAFETY: readable; the kernel writes to it between two processes only.
+        unsafe { self.0.start().read_volatile() == 1 }
+    }
 }
 
 static MAPS: Mutex<Option<Maps>> = Mutex::new(None);
@@ -191,7 +213,6 @@ fn parse(line: &str) -> Option<Area> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::os::{Access, Mapping};
     use std::os::fd::AsFd;
 
     #[test]

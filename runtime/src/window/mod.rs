@@ -3,6 +3,7 @@
 //! | file | does |
 //! |---|---|
 //! | `space.rs` | [`WindowSpace`]: what lies where in the window area of one memory, and whose it is |
+//! | `table.rs` | the list of windows, and of what is free |
 //! | `source.rs` | what a native range is, and how it can be shown |
 //! | `fault.rs` | what to say of an access that found nothing |
 //! | `gaps.rs` | which parts of an address range are free |
@@ -27,6 +28,7 @@ mod gaps;
 mod region;
 mod source;
 mod space;
+mod table;
 
 pub use arena::Arena;
 pub(crate) use calls::CallWindows;

@@ -10,13 +10,12 @@
 //! the number of windows.
 
 use super::calls::Opened;
-use super::gaps::Gaps;
 use super::region::Shared;
 use super::source::{self, Plan, Source};
+use super::table::{Entry, Identity, Table, Vacant};
 use super::{Rights, Window, WindowMode, WindowOptions};
 use crate::error::{Error, ErrorKind};
 use crate::os::{Access, Mapping, native};
-use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -25,10 +24,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use wasmbridge_artifact::vmctx::HOST_PAGE;
 
-/// The alignment that a copy keeps of the data's address, in bytes: that of the largest scalar.
-const COPY_ALIGN: u64 = 16;
 /// How many windows for calls on memory that is no region stay mapped, closed, for the next time.
 const KEPT_FOR_CALLS: usize = 64;
+/// How many places of windows that have ended wait for the next window of their length.
+const VACANT: usize = 16;
 
 /// The window area of one memory. Any thread may use it.
 #[derive(Debug)]
@@ -37,58 +36,12 @@ pub(crate) struct WindowSpace {
     /// where guest address 0 is in the mapping
     offset: usize,
     /// guest addresses; empty if the app can have no windows
-    area: Range<u64>,
+    pub(super) area: Range<u64>,
     table: RwLock<Table>,
     /// how many windows there are, so that nobody without windows takes the lock
     count: AtomicUsize,
     /// how often the host has changed what is visible, and how
     changes: AtomicU64,
-}
-
-/// What is where.
-#[derive(Debug)]
-pub(super) struct Table {
-    gaps: Gaps,
-    /// by the guest address of their pages
-    pub(super) windows: BTreeMap<u64, Entry>,
-    /// Key of `windows` by the native address of the data. No two windows have the same native bytes.
-    by_native: BTreeMap<usize, u64>,
-    /// Regions that have been revoked: their places are closed and wait for them. Length by address of the pages.
-    pub(super) revoked: BTreeMap<u64, u64>,
-    /// Windows for calls on memory that is no region, by the address of their pages; the oldest first.
-    kept: VecDeque<u64>,
-}
-
-/// A window, or a region's place.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) data: Range<u64>,
-    pub(super) pages: Range<u64>,
-    pub(super) rights: Rights,
-    /// 0 if the host has it nowhere
-    native: usize,
-    mode: WindowMode,
-    /// Whether it is closed outside of callbacks that are given it.
-    pub(super) for_calls: bool,
-    /// whether its pages can be accessed now
-    pub(super) open: bool,
-    /// the region that it is, for as long as the app has it
-    region: Option<Arc<Shared>>,
-    /// What was mapped, if it is one that was made for a call: another time there may be something else.
-    identity: Option<Identity>,
-}
-
-/// Device and inode of a file, and where in it the pages begin.
-type Identity = ((u32, u32, u64), u64);
-
-impl Entry {
-    pub(super) fn is_region(&self) -> bool {
-        self.region.is_some()
-    }
-
-    fn native_range(&self) -> Range<usize> {
-        self.native..self.native + (self.data.end - self.data.start) as usize
-    }
 }
 
 /// Bytes of a window that an app may touch now.
@@ -104,14 +57,7 @@ pub(crate) struct Found {
 impl WindowSpace {
     /// No windows yet. `area` is a range of guest addresses of whole pages, the first of which is a guard.
     pub(crate) fn new(mapping: Arc<Mapping>, offset: usize, area: Range<u64>) -> WindowSpace {
-        let gaps = Gaps::new(area.clone());
-        let table = Table {
-            gaps,
-            windows: BTreeMap::new(),
-            by_native: BTreeMap::new(),
-            revoked: BTreeMap::new(),
-            kept: VecDeque::new(),
-        };
+        let table = Table::new(area.clone());
         WindowSpace {
             mapping,
             offset,
@@ -281,31 +227,24 @@ impl WindowSpace {
             table.check_native(native, len as usize)?;
         }
         let start = table.take(self, pages, None)?;
-        let entry = Entry {
-            data: start..start + len,
-            pages: start..start + pages,
-            rights,
-            native,
-            mode: WindowMode::Aliased,
-            for_calls: false,
-            open: true,
-            region: None,
-            identity: None,
-        };
+        let entry = Entry::new(start..start + len, start..start + pages, rights, native, WindowMode::Aliased);
         self.insert(&mut table, entry, |at| {
             self.mapping.share_file(self.at(at), pages as usize, file, offset, rights.access())
         })
     }
 
     /// # Safety
-    /// The source's mappings are shared, and the app does not run.
+    /// The source's mappings are shared and allow what the rights say, and the app does not run.
     unsafe fn alias(&self, source: &Source, at: u64, rights: Rights) -> io::Result<()> {
         for piece in source.pieces() {
             let to = self.at(at) + (piece.start - source.pages.start);
             // SAFETY: the caller's promise; each piece is in one mapping.
-            unsafe { self.mapping.alias(to, piece.len(), piece.start, rights.access()) }?;
+            unsafe { self.mapping.alias(to, piece.len(), piece.start) }?;
         }
-        Ok(())
+        match rights {
+            Rights::ReadWrite => Ok(()),
+            Rights::Read => self.mapping.protect(self.at(at), source.pages.len(), Access::Read),
+        }
     }
 
     /// Fills a place that has been taken, and lists it.
@@ -317,7 +256,7 @@ impl WindowSpace {
     ) -> Result<Window, Error> {
         let pages = entry.pages.clone();
         if let Err(e) = fill(pages.start) {
-            self.empty(table, &pages);
+            self.empty(table, pages, entry.is_congruent());
             return Err(self.no_mapping(table, e));
         }
         let info = entry.info();
@@ -329,16 +268,28 @@ impl WindowSpace {
         Ok(info)
     }
 
-    /// Takes everything out of a place and gives it back.
-    fn empty(&self, table: &mut Table, pages: &Range<u64>) {
+    /// Takes everything out of a place, which another window may have then.
+    pub(super) fn empty(&self, table: &mut Table, pages: Range<u64>, is_congruent: bool) {
         let len = (pages.end - pages.start) as usize;
-        let cleared = self.mapping.clear(self.at(pages.start), len);
-        if cleared.is_err() {
+        if self.mapping.vacate(self.at(pages.start), len).is_err() {
             // The process has too many mappings for the kernel to replace one. Closing them takes none; the place is not used again.
             let _ = self.mapping.protect(self.at(pages.start), len, Access::None);
             return;
         }
-        table.gaps.give_back(pages.start, pages.end - pages.start + HOST_PAGE);
+        table.vacant.push_back(Vacant { pages, is_congruent });
+        if table.vacant.len() > VACANT {
+            self.give_back(table, 1);
+        }
+    }
+
+    /// Gives the oldest of the vacant places back to the gaps.
+    pub(super) fn give_back(&self, table: &mut Table, count: usize) {
+        for Vacant { pages, .. } in table.vacant.drain(..count) {
+            let len = pages.end - pages.start;
+            // If the kernel lacks what it takes to join it with what is around it, it stays a mapping of its own: no access succeeds there either way.
+            let _ = self.mapping.clear(self.at(pages.start), len as usize);
+            table.gaps.give_back(pages.start, len + HOST_PAGE);
+        }
     }
 
     /// Ends the window that begins at a guest address.
@@ -353,7 +304,7 @@ impl WindowSpace {
                 let entry = table.forget(key);
                 table.kept.retain(|&kept| kept != key);
                 self.copy_out(&entry);
-                self.empty(&mut table, &entry.pages);
+                self.empty(&mut table, entry.pages.clone(), entry.is_congruent());
                 entry
             }
         };
@@ -443,16 +394,12 @@ impl WindowSpace {
             return Ok(());
         }
         table.check_native(region.native(), region.len() as usize)?;
+        let data = start..start + region.len();
         let entry = Entry {
-            data: start..start + region.len(),
-            pages: pages.clone(),
-            rights,
-            native: region.native(),
-            mode: WindowMode::Region,
             for_calls,
             open: !for_calls,
             region: Some(region.clone()),
-            identity: None,
+            ..Entry::new(data, pages.clone(), rights, region.native(), WindowMode::Region)
         };
         if table.revoked.contains_key(&start) {
             let opened = self.mapping.protect(self.at(start), len, access);
@@ -461,7 +408,7 @@ impl WindowSpace {
             self.insert(&mut table, entry, |_| Ok(()))?;
             return Ok(());
         }
-        if !table.gaps.take_at(start, region.pages() + HOST_PAGE) {
+        if !table.take_at(self, start, region.pages()) {
             let message = format!("the region's place at {start:#x} is taken by a window of the app; unmap it first");
             return Err(Error::new(ErrorKind::Limit, message));
         }
@@ -498,7 +445,7 @@ impl WindowSpace {
     pub(super) fn release(&self, region: &Shared) {
         let mut table = self.change();
         if let Some(len) = table.revoked.remove(&region.guest_addr()) {
-            self.empty(&mut table, &(region.guest_addr()..region.guest_addr() + len));
+            self.empty(&mut table, region.guest_addr()..region.guest_addr() + len, true);
         }
     }
 
@@ -570,7 +517,7 @@ impl WindowSpace {
     fn end_for_calls(&self, table: &mut Table, key: u64) {
         table.kept.retain(|&kept| kept != key);
         let entry = table.forget(key);
-        self.empty(table, &entry.pages);
+        self.empty(table, entry.pages.clone(), entry.is_congruent());
         self.count.fetch_sub(1, Ordering::Release);
     }
 
@@ -625,158 +572,4 @@ fn identity_of(native: usize, pages: &Range<u64>) -> Option<Identity> {
     let area = native::area_at(start).ok()??;
     let all = area.shared && start + (pages.end - pages.start) as usize <= area.pages.end;
     all.then(|| area.identity(start))
-}
-
-impl Table {
-    /// The window whose data has a guest address, or ends there.
-    pub(super) fn at(&self, guest_addr: u64) -> Option<&Entry> {
-        let (_, entry) = self.windows.range(..=guest_addr).next_back()?;
-        (entry.data.start <= guest_addr && guest_addr <= entry.data.end).then_some(entry)
-    }
-
-    /// The key of the window that begins at a guest address.
-    fn key(&self, guest_addr: u64) -> Option<u64> {
-        self.at(guest_addr).filter(|e| e.data.start == guest_addr).map(|e| e.pages.start)
-    }
-
-    fn key_at_native(&self, native: usize) -> Option<u64> {
-        let (_, &key) = self.by_native.range(..=native).next_back()?;
-        self.windows[&key].native_range().contains(&native).then_some(key)
-    }
-
-    fn at_native(&self, native: usize) -> Option<&Entry> {
-        Some(&self.windows[&self.key_at_native(native)?])
-    }
-
-    /// Refuses bytes that are visible already: a pointer to them would have two guest addresses.
-    fn check_native(&self, native: usize, len: usize) -> Result<(), Error> {
-        let before = self.by_native.range(..native + len).next_back().map(|(_, key)| &self.windows[key]);
-        match before.filter(|entry| entry.native_range().end > native) {
-            None => Ok(()),
-            Some(entry) => {
-                let (other, at) = (entry.native_range(), entry.data.start);
-                let message = format!(
-                    "of the {len} bytes at {native:#x}, some are in the app's window at {at:#x}, which has {} bytes at {:#x}",
-                    other.len(),
-                    other.start
-                );
-                Err(Error::new(ErrorKind::InvalidArgument, message))
-            }
-        }
-    }
-
-    /// Takes room for pages and the guard behind them.
-    fn take(&mut self, space: &WindowSpace, pages: u64, wanted: Option<u64>) -> Result<u64, Error> {
-        if let Some(start) = wanted {
-            // A part of a region that the app had: the place is not kept any longer.
-            let place = self.revoked.range(..=start).next_back().map(|(&place, &len)| place..place + len);
-            if let Some(place) = place.filter(|place| place.contains(&start)) {
-                self.revoked.remove(&place.start);
-                space.empty(self, &place);
-            }
-            if self.gaps.take_at(start, pages + HOST_PAGE) {
-                return Ok(start);
-            }
-        }
-        self.gaps.take(pages + HOST_PAGE).ok_or_else(|| {
-            let whole = space.area.end - space.area.start;
-            let longest = self.gaps.longest().saturating_sub(HOST_PAGE);
-            let message = format!(
-                "a window of {pages:#x} bytes does not fit the app's window area of {whole:#x} bytes, whose longest gap has {longest:#x}"
-            );
-            Error::new(ErrorKind::Limit, message)
-        })
-    }
-
-    fn place_pages(
-        &mut self,
-        space: &WindowSpace,
-        source: &Source,
-        rights: Rights,
-        mode: WindowMode,
-        wanted: Option<u64>,
-    ) -> Result<Entry, Error> {
-        let pages = source.pages.len() as u64;
-        let start = self.take(space, pages, wanted)?;
-        let data = start + (source.native - source.pages.start) as u64;
-        Ok(Entry {
-            data: data..data + source.len as u64,
-            pages: start..start + pages,
-            rights,
-            native: source.native,
-            mode,
-            for_calls: false,
-            open: true,
-            region: None,
-            identity: None,
-        })
-    }
-
-    /// A place for a copy that ends at the guard, or as close to it as the data's alignment allows. An object's length is a multiple of its
-    /// alignment, so that `exactly` there breaks it for no C object.
-    fn place_copy(
-        &mut self,
-        space: &WindowSpace,
-        source: &Source,
-        rights: Rights,
-        exactly: bool,
-    ) -> Result<Entry, Error> {
-        let len = source.len as u64;
-        let alignment = |value: u64| 1 << value.trailing_zeros().min(COPY_ALIGN.trailing_zeros());
-        let align: u64 = match exactly {
-            true => alignment(len | source.native as u64),
-            false => alignment(source.native as u64),
-        };
-        let pages = len.next_multiple_of(align).next_multiple_of(HOST_PAGE);
-        let start = self.take(space, pages, None)?;
-        let data = start + pages - len.next_multiple_of(align);
-        Ok(Entry {
-            data: data..data + len,
-            pages: start..start + pages,
-            rights,
-            native: source.native,
-            mode: WindowMode::Copied,
-            for_calls: false,
-            open: true,
-            region: None,
-            identity: None,
-        })
-    }
-
-    fn forget(&mut self, key: u64) -> Entry {
-        let entry = self.windows.remove(&key).expect("the key of a window");
-        if entry.native != 0 {
-            self.by_native.remove(&entry.native);
-        }
-        entry
-    }
-}
-
-impl Entry {
-    /// Where C has the byte at a guest address. A copy is the app's: C gets the copy.
-    fn native_of(&self, guest_addr: u64) -> Option<usize> {
-        let known = self.native != 0 && self.mode != WindowMode::Copied;
-        known.then(|| self.native + (guest_addr - self.data.start) as usize)
-    }
-
-    fn opened(&self) -> Opened {
-        Opened {
-            key: self.pages.start,
-            native: self.native,
-            len: self.data.end - self.data.start,
-            guest_addr: self.data.start,
-            write: self.rights.can_write(),
-            may_change: self.identity.is_some(),
-        }
-    }
-
-    fn info(&self) -> Window {
-        Window {
-            guest_addr: self.data.start,
-            len_bytes: self.data.end - self.data.start,
-            rights: self.rights,
-            mode: self.mode,
-            native_ptr: self.native as *mut u8,
-        }
-    }
 }
