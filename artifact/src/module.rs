@@ -18,6 +18,8 @@ pub struct Target {
     /// Bytes of address space that a 32-bit memory reserves, from its base on, its guard included. Code has no bounds checks
     /// of its own if this is at least [`FULL_RESERVATION`]; with a smaller one it checks against [`Target::checked_bytes`].
     pub memory_reservation: u64,
+    /// The code is of the deterministic profile (Wasm 3.0, appendix 7.3): it computes the same on every machine.
+    pub deterministic: bool,
 }
 
 /// Reservation from which on every 32-bit index plus 32-bit offset plus access size lands inside: 8 GiB and a guard of 64 KiB.

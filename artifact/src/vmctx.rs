@@ -545,6 +545,7 @@ mod tests {
                 cpu_features: vec![],
                 opt_level: String::new(),
                 memory_reservation: crate::module::FULL_RESERVATION,
+                deterministic: false,
             },
             types: vec![SubType::func(FuncType::default()); 3],
             groups: vec![1; 3],

@@ -37,6 +37,9 @@ pub(crate) struct Code {
     /// costs a comparison for each access
     #[arg(long, value_name = "BYTES", value_parser = reservation, default_value = "full")]
     memory_reservation: u64,
+    /// Code that computes the same on every machine: canonical NaNs, and relaxed vector instructions that do not depend on the processor
+    #[arg(long)]
+    deterministic: bool,
     /// Index of the global that is the stack pointer, where it is not named __stack_pointer
     #[arg(long, value_name = "N")]
     stack_pointer: Option<u32>,
@@ -60,6 +63,7 @@ impl Code {
             },
             memory_reservation: self.memory_reservation,
             stack_pointer: self.stack_pointer,
+            deterministic: self.deterministic,
             threads: self.threads.map(usize::from),
             ..Config::default()
         }

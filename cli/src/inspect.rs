@@ -40,6 +40,7 @@ struct Target {
     cpu_features: Vec<String>,
     opt_level: String,
     memory_reservation: u64,
+    deterministic: bool,
     bounds_checks: bool,
 }
 
@@ -138,6 +139,7 @@ fn report(file: &[u8]) -> anyhow::Result<Report> {
             cpu_features: module.target.cpu_features.clone(),
             opt_level: module.target.opt_level.clone(),
             memory_reservation: module.target.memory_reservation,
+            deterministic: module.target.deterministic,
             bounds_checks: module.target.checked_bytes().is_some(),
         },
         sections: sections.collect::<anyhow::Result<_>>()?,
@@ -186,6 +188,7 @@ fn print(out: &mut Vec<u8>, report: &Report) -> io::Result<()> {
     writeln!(out, "target        {}", target.triple)?;
     writeln!(out, "CPU features  {features}")?;
     writeln!(out, "optimisation  {}", target.opt_level)?;
+    writeln!(out, "deterministic {}", if target.deterministic { "yes" } else { "no" })?;
     let checks = if target.bounds_checks { "with bounds checks" } else { "bounds checked by guard pages" };
     writeln!(out, "memory        {} bytes reserved, {checks}", target.memory_reservation)?;
 

@@ -1,9 +1,9 @@
 //! `wasmbridge wast`: specification scripts, run through the whole path.
 
+use crate::compile::{Code, Target};
 use anyhow::{Context, bail};
 use std::fs;
 use std::path::PathBuf;
-use wasmbridge_compiler::Config;
 
 /// Run WebAssembly specification scripts (.wast)
 #[derive(clap::Args)]
@@ -14,10 +14,12 @@ pub(crate) struct Args {
     /// Also list what was skipped, and why
     #[arg(short, long)]
     verbose: bool,
+    #[command(flatten)]
+    code: Code,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let config = Config::default();
+    let config = args.code.config(Target::Baseline);
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for script in &args.scripts {
         let name = script.display();

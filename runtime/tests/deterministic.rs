@@ -1,9 +1,9 @@
-//! The option for canonical NaNs: what arithmetic makes of a NaN has the same bits on every machine.
+//! The deterministic profile: what arithmetic makes of a NaN has the same bits on every machine, and relaxed vector instructions do the same there.
 
 mod common;
 
 use common::{engine, module_with};
-use wasmbridge_compiler::{Config, OptLevel};
+use wasmbridge_compiler::{Config, Cpu, OptLevel};
 use wasmbridge_runtime::{Linker, Value};
 
 /// NaNs that are not canonical: a sign, and bits in the payload.
@@ -82,7 +82,7 @@ fn arithmetic_makes_canonical_nans_only() {
     );
     let engine = engine();
     for opt_level in [OptLevel::None, OptLevel::Speed, OptLevel::SpeedAndSize] {
-        let config = Config { canonicalize_nans: true, opt_level, ..Config::default() };
+        let config = Config { deterministic: true, opt_level, ..Config::default() };
         let instance = Linker::new(&engine).instantiate(&module_with(&engine, &wat, &config)).unwrap();
         instance.set_global("f32", Value::F32(f32::from_bits(F32_NAN))).unwrap();
         instance.set_global("f64", Value::F64(f64::from_bits(F64_NAN))).unwrap();
@@ -108,12 +108,88 @@ fn what_only_moves_bits_keeps_them() {
         (func (export "copysign") (param f32) (result f32) (f32.copysign (local.get 0) (f32.const 1)))
         (func (export "same") (param f32) (result f32) (local.get 0)))"#;
     let engine = engine();
-    let config = Config { canonicalize_nans: true, ..Config::default() };
+    let config = Config { deterministic: true, ..Config::default() };
     let instance = Linker::new(&engine).instantiate(&module_with(&engine, wat, &config)).unwrap();
     let positive = F32_NAN & 0x7fff_ffff;
     for (name, expected) in [("abs", positive), ("neg", positive), ("copysign", positive), ("same", F32_NAN)] {
         let result = instance.call(name, &[Value::F32(f32::from_bits(F32_NAN))]).unwrap().remove(0);
         let Value::F32(result) = result else { panic!("{name} returned {result:?}") };
         assert_eq!(result.to_bits(), expected, "{name}");
+    }
+}
+
+/// Operands for which processors differ, and what the profile says (Wasm 3.0, 4.3: the first choice of each relaxed instruction).
+#[test]
+fn relaxed_instructions_have_one_result() {
+    let cases: &[(&str, u128)] = &[
+        // An index of 16 or more gives 0.
+        (
+            "(i8x16.relaxed_swizzle (v128.const i8x16 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16) (i8x16.splat (i32.const 17)))",
+            0,
+        ),
+        // Saturates; a NaN is 0.
+        (
+            "(i32x4.relaxed_trunc_f32x4_s (v128.const f32x4 3e9 -3e9 nan 1.5))",
+            0x0000_0001_0000_0000_8000_0000_7fff_ffff,
+        ),
+        ("(i32x4.relaxed_trunc_f32x4_u (v128.const f32x4 5e9 -1 nan 1.5))", 0x0000_0001_0000_0000_0000_0000_ffff_ffff),
+        ("(i32x4.relaxed_trunc_f64x2_s_zero (v128.const f64x2 3e9 nan))", 0x7fff_ffff),
+        // (1 + 2^-12)^2 - (1 + 2^-11): 2^-24 is lost when the product is rounded.
+        (
+            "(f32x4.relaxed_madd (f32x4.splat (f32.const 0x1.001p0)) (f32x4.splat (f32.const 0x1.001p0)) (f32x4.splat (f32.const -0x1.002p0)))",
+            0,
+        ),
+        (
+            "(f32x4.relaxed_nmadd (f32x4.splat (f32.const 0x1.001p0)) (f32x4.splat (f32.const 0x1.001p0)) (f32x4.splat (f32.const 0x1.002p0)))",
+            0,
+        ),
+        // Bit by bit, not by the lane's highest bit.
+        (
+            "(i8x16.relaxed_laneselect (i8x16.splat (i32.const 0xff)) (i8x16.splat (i32.const 0)) (i8x16.splat (i32.const 0x81)))",
+            0x8181_8181_8181_8181_8181_8181_8181_8181,
+        ),
+        // The one result that does not fit.
+        (
+            "(i16x8.relaxed_q15mulr_s (i16x8.splat (i32.const 0x8000)) (i16x8.splat (i32.const 0x8000)))",
+            0x7fff_7fff_7fff_7fff_7fff_7fff_7fff_7fff,
+        ),
+        // -128 * -127 * 2: both operands have a sign.
+        (
+            "(i16x8.relaxed_dot_i8x16_i7x16_s (i8x16.splat (i32.const -128)) (i8x16.splat (i32.const -127)))",
+            0x7f00_7f00_7f00_7f00_7f00_7f00_7f00_7f00,
+        ),
+        // -128 * -128 * 2 saturates.
+        (
+            "(i16x8.relaxed_dot_i8x16_i7x16_s (i8x16.splat (i32.const -128)) (i8x16.splat (i32.const -128)))",
+            0x7fff_7fff_7fff_7fff_7fff_7fff_7fff_7fff,
+        ),
+        (
+            "(i32x4.relaxed_dot_i8x16_i7x16_add_s (i8x16.splat (i32.const -128)) (i8x16.splat (i32.const -128)) (i32x4.splat (i32.const 3)))",
+            0x0001_0001_0001_0001_0001_0001_0001_0001,
+        ),
+        // The smaller zero, and a canonical NaN.
+        (
+            "(f32x4.relaxed_min (v128.const f32x4 0 1 nan 2) (v128.const f32x4 -0 nan 1 3))",
+            0x4000_0000_7fc0_0000_7fc0_0000_8000_0000,
+        ),
+        (
+            "(f32x4.relaxed_max (v128.const f32x4 -0 1 nan 2) (v128.const f32x4 0 nan 1 3))",
+            0x4040_0000_7fc0_0000_7fc0_0000_0000_0000,
+        ),
+    ];
+    let functions = cases.iter().enumerate();
+    let functions: String =
+        functions.map(|(i, (body, _))| format!("(func (export \"{i}\") (result v128) {body})")).collect();
+    let engine = engine();
+    for (cpu, opt_level) in
+        [(Cpu::Baseline, OptLevel::Speed), (Cpu::Native, OptLevel::Speed), (Cpu::Native, OptLevel::None)]
+    {
+        let config = Config { deterministic: true, cpu, opt_level, ..Config::default() };
+        let module = module_with(&engine, &format!("(module {functions})"), &config);
+        let instance = Linker::new(&engine).instantiate(&module).unwrap();
+        for (i, &(body, expected)) in cases.iter().enumerate() {
+            let Value::V128(found) = instance.call(&i.to_string(), &[]).unwrap().remove(0) else { panic!("{body}") };
+            assert_eq!(found, expected, "{body} is {found:#034x}, {cpu:?}, {opt_level:?}");
+        }
     }
 }
