@@ -148,6 +148,10 @@ builtins! {
     AnyConvertExtern = "any_convert_extern" (I64, I64) -> I64;
     /// `(vmctx, internal reference, not null) -> external reference`
     ExternConvertAny = "extern_convert_any" (I64, I64) -> I64;
+
+    /// `(callback record, wasm arguments, wasm value) -> native pointer, or -1`: a pointer result of which it is said how much is behind it. The
+    /// arguments have 8 bytes each, of which those of their wasm type count.
+    CallbackExtent = "callback_extent" (I64, I64, I64) -> I64;
 }
 
 #[cfg(test)]

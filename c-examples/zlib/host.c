@@ -1,7 +1,8 @@
 /* The distribution's zlib unpacks data for an app with inflateBack: its input, its output and its memory are functions of the app, and the z_stream is the app's, with 32-bit
  * pointers and longs, which is converted for each call. Then the same program, compiled natively; the results must be the same.
  *
- * An app that allocates for a library can change what the library keeps there: let apps do so only that you trust as far as the library. */
+ * The app's allocator and input function give zlib memory: how much of it zlib uses the prototypes say, and it is checked to be the app's. An app that
+ * allocates for a library can change what the library keeps there all the same: let apps do so only that you trust as far as the library. */
 
 #include "app.h"
 #include "example.h"
@@ -28,7 +29,7 @@ static const struct {
     {"int inflateBackInit_(z_stream *stream[inout], int bits, unsigned char *window[inout: 32768], const char *version[str], int stream_size)",
      (wb_fn)init},
     {"int inflateBack(z_stream *stream[inout],"
-     " unsigned (*in[scope: call])(void *opaque[user], const unsigned char **piece[out]), void *in_opaque[user],"
+     " unsigned (*in[scope: call])(void *opaque[user], const unsigned char **piece[out in: return]), void *in_opaque[user],"
      " int (*out[scope: call])(void *opaque[user], unsigned char *bytes[in: len], unsigned len), void *out_opaque[user])",
      (wb_fn)inflateBack},
     {"int inflateBackEnd(z_stream *stream[inout])", (wb_fn)inflateBackEnd},
@@ -39,7 +40,7 @@ static const char stream_type[] =
     "struct z_stream { const unsigned char *next_in[in: avail_in]; unsigned avail_in; unsigned long total_in;"
     " unsigned char *next_out; unsigned avail_out; unsigned long total_out;"
     " const char *msg[str]; void *state;"
-    " void *(*zalloc)(void *opaque[user], unsigned items, unsigned size);"
+    " void *(*zalloc)(void *opaque[user], unsigned items, unsigned size) [inout: items * size, nullable];"
     " void (*zfree)(void *opaque[user], void *block); void *opaque[user];"
     " int data_type; unsigned long adler; unsigned long reserved; }";
 

@@ -4,6 +4,7 @@
 //! `extern "C"`, a panic aborts.
 
 use crate::callback;
+use crate::crossing::extents::After;
 use crate::crossing::variadic::call_variadic;
 use crate::crossing::{Refused, inbound, outbound, value_name};
 use crate::exception::throw::throw;
@@ -75,6 +76,7 @@ pub(crate) static TABLE: Table = table! {
     CallbackLeave: callback_leave,
     CallbackPointer: callback_pointer,
     CallbackResult: callback_result,
+    CallbackExtent: callback_extent,
     CallbackRange: callback_range,
     ThunkEnter: thunk_enter,
     ThunkLeave: thunk_leave,
@@ -359,10 +361,7 @@ unsafe extern "C" fn callback_leave(record: *const CallbackRecord, slots: *mut u
     // SAFETY: as in `callback_enter`. The owner, because the callback may have been ended while it ran.
     let left = unsafe {
         let (instance, info) = (instance((*record).owner), inbound::info(record));
-        let left = inbound::back(instance, info, slots).and_then(|ready| {
-            inbound::leave(instance, info, &mut *slots)?;
-            ready.write(instance)
-        });
+        let left = inbound::leave(instance, info, slots);
         let given = inbound::give_back(instance, info, slots as usize);
         let left = left.and(given);
         instance.close_scope(slots as usize);
@@ -401,13 +400,24 @@ unsafe extern "C" fn callback_result(record: *const CallbackRecord, value: u64) 
     // SAFETY: as in `callback_leave`.
     let (instance, info) = unsafe { (instance((*record).owner), inbound::info(record)) };
     let mut slot = value;
-    match inbound::leave(instance, info, &mut slot) {
+    match inbound::result(instance, info, &mut slot, After::NOTHING) {
         Ok(()) => slot,
         Err(why) => {
             // SAFETY: see above.
             unsafe { refuse(record, why) };
             u64::MAX
         }
+    }
+}
+
+unsafe extern "C" fn callback_extent(record: *const CallbackRecord, cells: *const u64, value: u64) -> u64 {
+    // SAFETY: as in `callback_leave`; the cells hold the wasm arguments.
+    unsafe {
+        let (instance, info) = (instance((*record).owner), inbound::info(record));
+        inbound::extent_result(instance, info, cells, value).unwrap_or_else(|why| {
+            refuse(record, why);
+            u64::MAX
+        })
     }
 }
 
@@ -449,10 +459,7 @@ unsafe extern "C" fn thunk_leave(record: *const ThunkRecord, slots: *mut u64) ->
     let (instance, left) = unsafe {
         let (instance, info) = thunk(record);
         let given = outbound::give_back(instance, info);
-        let left = outbound::back(instance, info, *slots).and_then(|ready| {
-            outbound::leave(instance, info, &mut *slots)?;
-            ready.map_or(Ok(()), |ready| ready.write(instance))
-        });
+        let left = outbound::leave(instance, info, &mut *slots);
         (instance, given.and(left))
     };
     instance.end_calls();
@@ -478,7 +485,7 @@ unsafe extern "C" fn thunk_result(record: *const ThunkRecord, value: u64) -> u64
     // SAFETY: as in `thunk_leave`.
     let (instance, left) = unsafe {
         let (instance, info) = thunk(record);
-        (instance, outbound::leave(instance, info, &mut slot))
+        (instance, outbound::result(instance, info, &mut slot, After::NOTHING))
     };
     match left {
         Ok(()) => slot,

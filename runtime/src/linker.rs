@@ -62,6 +62,9 @@ impl Definition {
                 (engine.host_thunk(&wasm_type)?, is_direct(&wasm_type).then(adaptor).transpose()?)
             }
             None => {
+                signature
+                    .check_import()
+                    .map_err(|why| Error::new(ErrorKind::Prototype, format!("`{signature}`: {why}")))?;
                 let direct = || engine.direct(&signature);
                 (engine.thunk(&signature)?, is_direct(&wasm_type).then(direct).transpose()?)
             }

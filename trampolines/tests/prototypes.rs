@@ -17,6 +17,8 @@ const SEEDS: &[&str] = &[
     "int (*)(short, unsigned char, float, int64_t [], void (*[scope: until g])(void))",
     "long f(long *v[inout: n, valid: return - *k], int n, int *k[out], char **s[in str: NULL, nullable], db **d[out handle], void **u[out user: 2])",
     "int f(int op, const char *m[format], ...)",
+    "void *(*f(void *o[user], unsigned n, char **p[out in: n, nullable], size_t *k[out]))(long n) [inout: n * 2, nullable]",
+    "struct { long x; } *f(int n, const char **p[out inout: return + *k], int *k) [in: n]",
     "int f(int n, va_list ap[varargs: int, char *s[str], double (*g)(int, ...[varargs: long *p[in: 2]]), int *v[out: n]], float _Complex z)",
 ];
 

@@ -10,6 +10,9 @@
 //! that the function has left alone keep the very value they had: a pointer comes back as it went.
 //!
 //! After the call everything is converted before anything is written: if one value is refused, memory is as if the function had written none.
+//!
+//! What a function gives (a result, or a pointer that it writes: `[out in: n]`) is looked at when it has returned ([`given_in`], [`given_out`]): the other
+//! side gets no pointer of which it may use more than is there.
 
 use super::inbound::{function_or_pointer_in, scalar_in, user_in};
 use super::outbound::{in_memory, pointer_like, scalar_out};
@@ -70,14 +73,14 @@ pub(crate) enum Callee {
 }
 
 impl Pending {
-    /// Whether nothing goes back.
+    /// Whether nothing is wanted of it after the call.
     pub(crate) fn is_empty(&self) -> bool {
-        self.back.is_empty()
+        self.native.is_empty()
     }
 
-    /// Remembers the arguments, if anything goes back: how much of it may depend on them.
-    pub(crate) fn keep(&mut self, native: &[u64]) {
-        if !self.back.is_empty() {
+    /// Remembers the arguments, if anything goes back, or the result has a length: it may depend on them.
+    pub(crate) fn keep(&mut self, native: &[u64], signature: &Signature) {
+        if !self.back.is_empty() || signature.has_counted_result() {
             self.native = native.to_vec();
         }
     }
@@ -95,16 +98,18 @@ impl Pending {
     ) -> Result<Ready, Refused> {
         let mut ready = Ready(Vec::with_capacity(self.back.len()));
         // Integers first that tell how much of the others is valid.
-        for valid in [false, true] {
+        for measured in [false, true] {
             for back in &self.back {
                 let Crossing::Extent(extent) = &signature.params[back.param].crossing else { continue };
-                if extent.valid.is_some() != valid {
+                if (extent.valid.is_some() || extent.inner().is_some()) != measured {
                     continue;
                 }
                 // SAFETY: the caller's promise.
                 let converted = unsafe {
-                    let count = self.valid(extent, back, signature, callee, &ready, result);
-                    count.and_then(|count| back.convert(instance, extent, callee, count))
+                    let operand = |operand| self.operand(operand, signature, callee, &ready, result);
+                    let after = After(&operand);
+                    let count = after.valid(extent, back.count);
+                    count.and_then(|count| back.convert(instance, extent, callee, count, after))
                 };
                 let name = || value_name(signature, Some(back.param));
                 let bytes = converted.map_err(|why| format!("{}: {why}", name()))?;
@@ -118,31 +123,26 @@ impl Pending {
         Ok(ready)
     }
 
-    /// How many elements mean something.
-    ///
-    /// # Safety
-    /// As for [`convert`](Pending::convert).
-    unsafe fn valid(
+    /// The value of an operand of an expression after the call.
+    pub(crate) unsafe fn operand(
         &self,
-        extent: &Extent,
-        back: &Back,
+        operand: Operand,
         signature: &Signature,
         callee: Callee,
         ready: &Ready,
         result: u64,
-    ) -> Result<u64, Refused> {
-        let Some(valid) = &extent.valid else { return Ok(back.count) };
-        let deref = |index: usize| {
-            let int = integer_behind(signature, index)?;
-            match ready.made(index).filter(|_| callee == Callee::Guest) {
-                Some(bytes) => Some(extended(int, bytes)),
-                // SAFETY: the C side has such an integer there, by the prototype, or has got one.
-                None => unsafe { integer_at(int, self.native[index]) },
+    ) -> Option<i128> {
+        match operand {
+            Operand::Param(index) => Some(super::integer(signature, index as usize, *self.native.get(index as usize)?)),
+            Operand::Deref(index) => {
+                let index = index as usize;
+                let int = integer_behind(signature, index)?;
+                match ready.made(index).filter(|_| callee == Callee::Guest) {
+                    Some(bytes) => Some(extended(int, bytes)),
+                    // SAFETY: the C side has such an integer there, by the prototype, or has got one.
+                    None => unsafe { integer_at(int, *self.native.get(index)?) },
+                }
             }
-        };
-        let mut value = |operand| match operand {
-            Operand::Param(index) => Some(super::integer(signature, index as usize, self.native[index as usize])),
-            Operand::Deref(index) => deref(index as usize),
             Operand::Result => {
                 let signed = matches!(
                     signature.result.as_ref().map(|result| &result.crossing),
@@ -150,9 +150,29 @@ impl Pending {
                 );
                 Some(if signed { i128::from(result as i64) } else { i128::from(result) })
             }
-        };
-        let valid = valid.evaluate(&mut value).ok_or("how much of it is valid overflows or cannot be read")?;
-        Ok(valid.clamp(0, i128::from(back.count)) as u64)
+        }
+    }
+}
+
+/// What is known when a call has returned, for lengths that are computed then: its arguments as they were before it, integers that it has left
+/// behind pointers, as the caller gets them, and its result.
+#[derive(Clone, Copy)]
+pub(crate) struct After<'a>(pub(crate) &'a dyn Fn(Operand) -> Option<i128>);
+
+impl After<'_> {
+    /// Nothing: of a call that has no such lengths.
+    pub(crate) const NOTHING: After<'static> = After(&|_| None);
+
+    pub(super) fn count(self, count: &Expr) -> Result<u64, Refused> {
+        super::counted(count.evaluate(&mut |operand| (self.0)(operand)))
+    }
+
+    /// How many elements of an extent mean something.
+    fn valid(self, extent: &Extent, count: u64) -> Result<u64, Refused> {
+        let Some(valid) = &extent.valid else { return Ok(count) };
+        let valid = valid.evaluate(&mut |operand| (self.0)(operand));
+        let valid = valid.ok_or("how much of it is valid overflows or cannot be read")?;
+        Ok(valid.clamp(0, i128::from(count)) as u64)
     }
 }
 
@@ -167,6 +187,7 @@ impl Back {
         extent: &Extent,
         callee: Callee,
         count: u64,
+        after: After<'_>,
     ) -> Result<Vec<u8>, Refused> {
         let (native_size, guest_size) = extent_sizes(extent);
         let native_len = count as usize * native_size;
@@ -194,13 +215,13 @@ impl Back {
                 Callee::Guest if unchanged(&guest, &guest_at) => converted.extend_from_slice(&native()[native_at]),
                 Callee::Native if unchanged(native(), &native_at) => converted.extend_from_slice(&guest[guest_at]),
                 Callee::Guest => {
-                    let value = shown_out(instance, crossing, of_bytes(&guest[guest_at]));
+                    let value = shown_out(instance, crossing, of_bytes(&guest[guest_at]), after);
                     let value = value.map_err(|why| format!("element {i}: {why}"))?;
                     converted.extend_from_slice(&value.to_le_bytes()[..native_size]);
                 }
                 Callee::Native => {
                     // SAFETY: the C function has written it, by the prototype.
-                    let value = unsafe { element_in(instance, crossing, of_bytes(&native()[native_at]), true) };
+                    let value = unsafe { element_in(instance, crossing, of_bytes(&native()[native_at]), true, after) };
                     let value = value.map_err(|why| format!("element {i}: {why}"))?;
                     converted.extend_from_slice(&value.to_le_bytes()[..guest_size]);
                 }
@@ -245,13 +266,7 @@ pub(super) unsafe fn extent_in(
 ) -> Result<u64, Refused> {
     let value = native[index];
     let pointer = value as *mut u8;
-    let alike = match &extent.element {
-        Element::Alike { .. } => true,
-        Element::Converted(crossing) => {
-            matches!(**crossing, Crossing::Scalar(scalar) if scalar.native_bytes() == scalar.guest_bytes())
-        }
-    };
-    if let Some(guest_addr) = instance.guest_addr(value as usize).filter(|_| alike) {
+    if let Some(guest_addr) = instance.guest_addr(value as usize).filter(|_| is_alike(&extent.element)) {
         return Ok(guest_addr);
     }
     // A length that is behind a pointer is read where the C caller has it.
@@ -259,15 +274,39 @@ pub(super) unsafe fn extent_in(
     let mut deref = |at: usize| unsafe { integer_at(integer_behind(signature, at)?, native[at]) };
     let count = match &extent.length {
         Length::Count(expr) => count(expr, native, signature, &mut deref)?,
-        Length::Terminated => {
-            let mut count = 0;
-            // SAFETY: the C caller's array has a NULL at its end, by the prototype.
-            while unsafe { pointer.cast::<u64>().add(count).read_unaligned() } != 0 {
-                count += 1;
-            }
-            count as u64
-        }
+        // SAFETY: the C caller's array has a NULL at its end, by the prototype.
+        Length::Terminated => unsafe { terminated_in(pointer) },
     };
+    // SAFETY: the C caller has so many elements there, by the prototype.
+    let (guest_addr, before) = unsafe { copy_in(instance, extent, pointer, count, false) }?;
+    if extent.direction != Direction::In {
+        pending.back.push(Back { param: index, native: pointer, guest_addr, count, before });
+    }
+    Ok(guest_addr)
+}
+
+/// Whether elements are the same bytes on both sides.
+fn is_alike(element: &Element) -> bool {
+    match element {
+        Element::Alike { .. } => true,
+        Element::Converted(crossing) => {
+            matches!(**crossing, Crossing::Scalar(scalar) if scalar.native_bytes() == scalar.guest_bytes())
+        }
+    }
+}
+
+/// A copy of C's memory in scratch memory; and, of elements that go both ways and are converted, what it was at first. Handles are the app's to
+/// `keep`, or end with the innermost scope.
+///
+/// # Safety
+/// There are so many elements, which are what the prototype says.
+unsafe fn copy_in(
+    instance: &InstanceData,
+    extent: &Extent,
+    pointer: *mut u8,
+    count: u64,
+    keep: bool,
+) -> Result<(u64, Option<Vec<u8>>), Refused> {
     let mut before = None;
     let guest_addr = match &extent.element {
         Element::Alike { size, .. } => {
@@ -280,7 +319,7 @@ pub(super) unsafe fn extent_in(
                     _ => copy.copy_from_nonoverlapping(pointer, len as usize),
                 }
             }
-            instance.scopes.show(guest_addr, len, value);
+            instance.scopes.show(guest_addr, len, pointer as u64);
             guest_addr
         }
         Element::Converted(crossing) => {
@@ -296,7 +335,7 @@ pub(super) unsafe fn extent_in(
                     // SAFETY: the C caller has that many elements there, by the prototype; so has the copy.
                     unsafe {
                         let value = read(pointer.add(i * native_size), native_size);
-                        let converted = element_in(instance, crossing, value, false);
+                        let converted = element_in(instance, crossing, value, keep, After::NOTHING);
                         let converted = converted.map_err(|why| format!("element {i}: {why}"))?;
                         write(copy.add(i * guest_size), guest_size, converted);
                     }
@@ -309,10 +348,95 @@ pub(super) unsafe fn extent_in(
             guest_addr
         }
     };
-    if extent.direction != Direction::In {
-        pending.back.push(Back { param: index, native: pointer, guest_addr, count, before });
+    Ok((guest_addr, before))
+}
+
+/// How many pointers of C's there are before a NULL.
+///
+/// # Safety
+/// There is one.
+unsafe fn terminated_in(pointer: *const u8) -> u64 {
+    let mut count = 0;
+    // SAFETY: the caller's promise.
+    while unsafe { pointer.cast::<u64>().add(count).read_unaligned() } != 0 {
+        count += 1;
     }
-    Ok(guest_addr)
+    count as u64
+}
+
+/// Memory of C's that a C function gives the app: it returns the pointer, or has written it. A copy is shown like a string that C returns.
+///
+/// # Safety
+/// It is what the prototype says.
+pub(super) unsafe fn given_in(
+    instance: &InstanceData,
+    extent: &Extent,
+    native: u64,
+    after: After<'_>,
+) -> Result<u64, Refused> {
+    if native == 0 && extent.nullable {
+        return Ok(0);
+    }
+    let count = match &extent.length {
+        Length::Count(count) => after.count(count)?,
+        Length::Terminated if native == 0 => 0,
+        // SAFETY: the caller's promise.
+        Length::Terminated => unsafe { terminated_in(native as *const u8) },
+    };
+    let len = bytes(count, extent_sizes(extent).1 as u64)?;
+    if native == 0 {
+        return null_with_length(len);
+    }
+    let written = extent.direction != Direction::In;
+    if let Some(guest_addr) = instance.guest_addr(native as usize).filter(|_| is_alike(&extent.element)) {
+        return instance.bytes(guest_addr, len, written).map(|_| guest_addr);
+    }
+    if written {
+        return Err(format!(
+            "the app may write {len} bytes of C's that it cannot see, and nobody would give a copy back: put them in its memory, a \
+             window or a region, or say [in: n]"
+        ));
+    }
+    // SAFETY: the caller's promise.
+    unsafe { copy_in(instance, extent, native as *mut u8, count, true) }.map(|(guest_addr, _)| guest_addr)
+}
+
+/// Memory of the app's that a callback gives C: it returns the address, or has written it. All of it is the app's, or what the address is shown in
+/// is C's own as far.
+pub(crate) fn given_out(
+    instance: &InstanceData,
+    extent: &Extent,
+    guest_addr: u64,
+    after: After<'_>,
+) -> Result<u64, Refused> {
+    if guest_addr == 0 && extent.nullable {
+        return Ok(0);
+    }
+    let (Length::Count(count), Element::Alike { size, .. }) = (&extent.length, &extent.element) else {
+        return Err(
+            "its elements are laid out differently in C, and nobody knows how long C would need a copy".to_owned()
+        );
+    };
+    let len = bytes(after.count(count)?, u64::from(*size))?;
+    match guest_addr {
+        0 => null_with_length(len),
+        _ if instance.is_shown(guest_addr) => original(instance, guest_addr, len),
+        _ => in_memory(instance, guest_addr, len, extent.direction != Direction::In),
+    }
+}
+
+/// NULL is good for nothing only.
+fn null_with_length(len: u64) -> Result<u64, Refused> {
+    // Whoever gets it would follow a NULL that is said to have bytes behind it.
+    if len == 0 { Ok(0) } else { Err(format!("NULL, with a length of {len} bytes")) }
+}
+
+/// Where C has the bytes of which the app is shown a copy.
+fn original(instance: &InstanceData, guest_addr: u64, len: u64) -> Result<u64, Refused> {
+    instance.scopes.original(guest_addr, len).ok_or_else(|| {
+        let what = if len == 0 { format!("{guest_addr:#x} is") } else { format!("{len} bytes at {guest_addr:#x} are") };
+        format!("{what} in memory that the app is only shown until the callback returns, and C would keep it")
+    })
 }
 
 /// Memory for a C function. `native` has the numbers among the arguments, and the arrays of those that are
@@ -338,8 +462,7 @@ pub(super) fn extent_out(
     };
     let len = bytes(count, guest_size as u64)?;
     if guest_addr == 0 {
-        // C would follow a NULL that is said to have bytes behind it.
-        return if len == 0 { Ok(0) } else { Err(format!("NULL, with a length of {len} bytes")) };
+        return null_with_length(len);
     }
     let written = extent.direction != Direction::In;
     let Element::Converted(crossing) = &extent.element else {
@@ -422,11 +545,19 @@ fn sizes(crossing: &Crossing) -> (usize, usize) {
 ///
 /// # Safety
 /// It is what the prototype says.
-unsafe fn element_in(instance: &InstanceData, crossing: &Crossing, native: u64, keep: bool) -> Result<u64, Refused> {
+unsafe fn element_in(
+    instance: &InstanceData,
+    crossing: &Crossing,
+    native: u64,
+    keep: bool,
+    after: After<'_>,
+) -> Result<u64, Refused> {
     match crossing {
         Crossing::Scalar(Scalar::Bool) => Ok(u64::from(native != 0)),
         Crossing::Scalar(scalar) => scalar_in(*scalar, native),
         Crossing::User => user_in(native),
+        // SAFETY: the caller's promise.
+        Crossing::Extent(extent) => unsafe { given_in(instance, extent, native, after) },
         _ if native == 0 => Ok(0),
         // SAFETY: the caller's promise.
         crossing => unsafe { function_or_pointer_in(instance, crossing, native, keep) },
@@ -445,16 +576,18 @@ fn element_out(instance: &InstanceData, crossing: &Crossing, guest: u64) -> Resu
 
 /// A value for C that outlives the callback it comes from. A pointer into the copy of something of C's is a pointer into that; a pointer
 /// into anything else that ends with the callback is refused.
-pub(super) fn shown_out(instance: &InstanceData, crossing: &Crossing, guest: u64) -> Result<u64, Refused> {
-    let is_address = matches!(crossing, Crossing::Pointer { .. } | Crossing::Str | Crossing::Extent(_));
-    if is_address && instance.is_shown(guest) {
-        return instance.scopes.original(guest).ok_or_else(|| {
-            format!(
-                "{guest:#x} is in memory that the app is only shown until the callback returns, and C would keep it"
-            )
-        });
+pub(super) fn shown_out(
+    instance: &InstanceData,
+    crossing: &Crossing,
+    guest: u64,
+    after: After<'_>,
+) -> Result<u64, Refused> {
+    match crossing {
+        Crossing::Extent(extent) => given_out(instance, extent, guest, after),
+        // The end of a copy belongs to it: C may point there.
+        Crossing::Pointer { .. } | Crossing::Str if instance.is_shown(guest) => original(instance, guest, 0),
+        crossing => element_out(instance, crossing, guest),
     }
-    element_out(instance, crossing, guest)
 }
 
 /// A count over native arguments.

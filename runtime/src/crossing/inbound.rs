@@ -1,6 +1,6 @@
 //! Native to wasm, with slots: the arguments of a callback, and its result back.
 
-use super::extents::{self, Callee, Pending, Ready};
+use super::extents::{self, After, Callee, Pending};
 use super::records::{Converter, Copies, Phase};
 use super::variadic::{self, Packed};
 use super::{Refused, value_name};
@@ -8,7 +8,7 @@ use crate::callback::CallbackInfo;
 use crate::instance::InstanceData;
 use std::ffi::CStr;
 use wasmbridge_artifact::vmctx::CallbackRecord;
-use wasmbridge_trampolines::signature::{Element, Length};
+use wasmbridge_trampolines::signature::{Element, Length, Operand};
 use wasmbridge_trampolines::{Crossing, Direction, Expr, Scalar, Signature, VarArgs};
 
 /// Replaces each native argument by its wasm value.
@@ -94,8 +94,8 @@ unsafe fn convert_all(
         let converted = unsafe { argument(instance, signature, &native, index, copies, &mut pending) };
         slots[index] = converted.map_err(|why| format!("{}: {why}", value_name(signature, Some(index))))?;
     }
+    pending.keep(&native, signature);
     if !pending.is_empty() {
-        pending.keep(&native);
         instance.scopes.set_pending(pending);
     }
     Ok(())
@@ -262,20 +262,35 @@ pub(crate) fn give_back(instance: &InstanceData, info: &CallbackInfo, native_add
     given
 }
 
-/// Converts what a callback has written for its C caller. `slot` holds its result, if that is a number as C has it.
+/// Replaces a callback's wasm result by its native value, and gives its C caller what it has written.
 ///
 /// # Safety
-/// The wasm function of the callback whose slots are at this address has just returned.
-pub(crate) unsafe fn back(instance: &InstanceData, info: &CallbackInfo, slots: *const u64) -> Result<Ready, Refused> {
+/// The wasm function of the callback whose slots are at this address has just returned; slot 0 holds its result, extended to 64 bits: a number by
+/// its C type.
+pub(crate) unsafe fn leave(instance: &InstanceData, info: &CallbackInfo, slots: *mut u64) -> Result<(), Refused> {
     // Scopes of callbacks further down that a `longjmp` has skipped.
     instance.close_scope(slots as usize - 1);
     let pending = instance.scopes.take_pending(slots as usize);
-    // SAFETY: the caller's promise; there is at least one slot.
-    unsafe { pending.convert(instance, info.signature.with_listed(), Callee::Guest, *slots) }
+    let signature = info.signature.with_listed();
+    // SAFETY: there is at least one slot.
+    let slot = unsafe { &mut *slots };
+    let number = *slot;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let ready = pending.convert(instance, signature, Callee::Guest, number)?;
+        let operand = |operand| pending.operand(operand, signature, Callee::Guest, &ready, number);
+        result(instance, info, slot, After(&operand))?;
+        ready.write(instance)
+    }
 }
 
 /// Replaces a callback's wasm result by its native value.
-pub(crate) fn leave(instance: &InstanceData, info: &CallbackInfo, slot: &mut u64) -> Result<(), Refused> {
+pub(crate) fn result(
+    instance: &InstanceData,
+    info: &CallbackInfo,
+    slot: &mut u64,
+    after: After<'_>,
+) -> Result<(), Refused> {
     let signature = &*info.signature;
     let Some(result) = &signature.result else { return Ok(()) };
     let name = || value_name(signature, None);
@@ -291,6 +306,9 @@ pub(crate) fn leave(instance: &InstanceData, info: &CallbackInfo, slot: &mut u64
             let converted = unsafe { super::structs::result_out(instance, record, guest) };
             converted.map_err(|why| format!("{}: {why}", name()))?
         }
+        Crossing::Extent(extent) => {
+            extents::given_out(instance, extent, guest, after).map_err(|why| format!("{}: {why}", name()))?
+        }
         _ if guest == 0 => 0,
         Crossing::Shadow { .. } => {
             let mut copies = Copies::default();
@@ -299,9 +317,34 @@ pub(crate) fn leave(instance: &InstanceData, info: &CallbackInfo, slot: &mut u64
             copies.end(instance);
             converted.map_err(|why| format!("{}: {why}", name()))?
         }
-        crossing => extents::shown_out(instance, crossing, guest).map_err(|why| format!("{}: {why}", name()))?,
+        crossing => extents::shown_out(instance, crossing, guest, after).map_err(|why| format!("{}: {why}", name()))?,
     };
     Ok(())
+}
+
+/// Checks memory that a callback returns, whose length is computed from numbers among its arguments.
+///
+/// # Safety
+/// `cells` holds the wasm arguments of the callback, which has just returned.
+pub(crate) unsafe fn extent_result(
+    instance: &InstanceData,
+    info: &CallbackInfo,
+    cells: *const u64,
+    guest: u64,
+) -> Result<u64, Refused> {
+    let signature = &*info.signature;
+    let operand = |operand| match operand {
+        Operand::Param(index) => {
+            let Crossing::Scalar(scalar) = signature.params.get(index as usize)?.crossing else { return None };
+            // SAFETY: the caller's promise; `scalar_out` looks at no more bytes than the wasm type has.
+            let cell = unsafe { *cells.add(index as usize) };
+            Some(super::integer(signature, index as usize, super::outbound::scalar_out(scalar, cell)))
+        }
+        Operand::Deref(_) | Operand::Result => None,
+    };
+    let mut slot = guest;
+    result(instance, info, &mut slot, After(&operand))?;
+    Ok(slot)
 }
 
 /// The callback's record's own structure.

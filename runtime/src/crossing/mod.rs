@@ -50,10 +50,13 @@ pub(crate) fn count(
         Operand::Deref(index) => deref(index as usize),
         Operand::Result => None,
     };
-    match expr.evaluate(&mut value) {
-        None => Err("its length overflows or cannot be read".to_owned()),
-        Some(count) => u64::try_from(count).map_err(|_| format!("its length is {count}")),
-    }
+    counted(expr.evaluate(&mut value))
+}
+
+/// What an expression says of a length.
+fn counted(value: Option<i128>) -> Result<u64, Refused> {
+    let count = value.ok_or("its length overflows or cannot be read")?;
+    u64::try_from(count).map_err(|_| format!("its length is {count}"))
 }
 
 /// A native integer of 64 extended bits, as a number.

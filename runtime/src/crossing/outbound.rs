@@ -1,12 +1,12 @@
 //! Wasm to native, with slots: the arguments of an imported C function, and its result back.
 
-use super::extents::{Arrays, Callee, Pending, Ready, extent_out};
+use super::extents::{After, Arrays, Callee, Pending, extent_out, given_in};
 use super::inbound::{pointer_in, range_error, string_in, user_in};
 use super::records::{Converter, Copies, Phase};
 use super::{Refused, value_name, variadic};
 use crate::instance::InstanceData;
 use crate::linker::ThunkInfo;
-use wasmbridge_trampolines::{Crossing, Direction, Expr, Scalar, Signature, VarArgs};
+use wasmbridge_trampolines::{Crossing, Expr, Scalar, Signature, VarArgs};
 
 /// Replaces each wasm argument by its native value.
 pub(crate) fn enter(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64]) -> Result<(), Refused> {
@@ -54,7 +54,7 @@ fn convert(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64], copies:
             .map_err(named)?;
         }
     }
-    if !arrays.is_empty() {
+    if !arrays.is_empty() || !pending.is_empty() {
         instance.converted.begin(instance.next_crossing(), arrays, pending);
     }
     Ok(())
@@ -120,19 +120,8 @@ fn convert_all(
                 .map_err(|why| format!("{}: {why}", name(index)))?,
         };
     }
-    pending.keep(slots);
+    pending.keep(slots, signature);
     Ok(())
-}
-
-/// Converts what a C function has written for the app, and ends what was made for the call. `slot` holds its result, if that is
-/// a number as C has it.
-///
-/// # Safety
-/// The C function has just returned, and keeps the prototype's promises.
-pub(crate) unsafe fn back(instance: &InstanceData, info: &ThunkInfo, slot: u64) -> Result<Option<Ready>, Refused> {
-    let Some(call) = instance.converted.take(instance.next_crossing()) else { return Ok(None) };
-    // SAFETY: the caller's promise.
-    unsafe { call.pending.convert(instance, info.signature.with_listed(), Callee::Native, slot) }.map(Some)
 }
 
 /// A number, extended by its C type.
@@ -174,15 +163,14 @@ pub(crate) fn pointer_like(
             }
         }
         Crossing::Function { signature, policy, .. } => instance.function_out(signature, policy, guest as u32),
-        // As a result: its length is not known to this side, so it is checked like any pointer.
-        Crossing::Extent(extent) => in_memory(instance, guest, 1, extent.direction != Direction::In),
-        Crossing::Scalar(_)
+        Crossing::Extent(_)
+        | Crossing::Scalar(_)
         | Crossing::User
         | Crossing::Struct(_)
         | Crossing::Copied { .. }
         | Crossing::Shadow { .. }
         | Crossing::VarArgs { .. } => {
-            unreachable!("the callers convert numbers, structs and variable arguments")
+            unreachable!("the callers convert numbers, extents, structs and variable arguments")
         }
     }
 }
@@ -195,11 +183,36 @@ pub(crate) fn give_back(instance: &InstanceData, info: &ThunkInfo) -> Result<(),
     given
 }
 
+/// Replaces a C function's native result by its wasm value, gives the app what it has written, and ends what was made for the call. `slot` holds the
+/// result, extended to 64 bits: a number by its C type.
+///
+/// # Safety
+/// The C function has just returned, and keeps the prototype's promises.
+pub(crate) unsafe fn leave(instance: &InstanceData, info: &ThunkInfo, slot: &mut u64) -> Result<(), Refused> {
+    // SAFETY: the caller's promise, here and below.
+    let Some(call) = instance.converted.take(instance.next_crossing()) else {
+        return unsafe { result(instance, info, slot, After::NOTHING) };
+    };
+    let (pending, signature, number) = (&call.pending, info.signature.with_listed(), *slot);
+    // SAFETY: see above.
+    unsafe {
+        let ready = pending.convert(instance, signature, Callee::Native, number)?;
+        let operand = |operand| pending.operand(operand, signature, Callee::Native, &ready, number);
+        result(instance, info, slot, After(&operand))?;
+        ready.write(instance)
+    }
+}
+
 /// Replaces a C function's native result by its wasm value.
 ///
 /// # Safety
 /// A pointer result is what the prototype says.
-pub(crate) unsafe fn leave(instance: &InstanceData, info: &ThunkInfo, slot: &mut u64) -> Result<(), Refused> {
+pub(crate) unsafe fn result(
+    instance: &InstanceData,
+    info: &ThunkInfo,
+    slot: &mut u64,
+    after: After<'_>,
+) -> Result<(), Refused> {
     let signature = &*info.signature;
     let Some(result) = &signature.result else { return Ok(()) };
     let native = *slot;
@@ -213,13 +226,10 @@ pub(crate) unsafe fn leave(instance: &InstanceData, info: &ThunkInfo, slot: &mut
         Crossing::User => user_in(native),
         // SAFETY: the shape gives the address of the result's cells.
         Crossing::Struct(record) => unsafe { super::structs::result_in(instance, record, native) },
-        _ if native == 0 => {
-            if result.nonnull {
-                Err("it is NULL, the prototype says [nonnull]".to_owned())
-            } else {
-                Ok(0)
-            }
-        }
+        _ if native == 0 && result.nonnull => Err("it is NULL, the prototype says [nonnull]".to_owned()),
+        // SAFETY: the C function returned a pointer to so much, by the prototype.
+        Crossing::Extent(extent) => unsafe { given_in(instance, extent, native, after) },
+        _ if native == 0 => Ok(0),
         Crossing::Pointer { .. } => pointer_in(instance, native),
         // A result is the app's to keep: its handle does not end with a scope.
         Crossing::Handle { type_name, .. } => {
@@ -228,11 +238,11 @@ pub(crate) unsafe fn leave(instance: &InstanceData, info: &ThunkInfo, slot: &mut
         }
         // SAFETY: the C function returned a string, by the prototype.
         Crossing::Str => unsafe { string_in(instance, native) },
-        Crossing::Extent(_) => pointer_in(instance, native),
         Crossing::VarArgs { .. } => unreachable!("a result is not variable arguments"),
         Crossing::Copied { .. } | Crossing::Shadow { .. } => {
             let mut copies = Copies::default();
-            Converter::new(instance, &mut copies, Phase::ThunkLeave).value_in(result, native, &|_| Ok(1))
+            Converter::new(instance, &mut copies, Phase::ThunkLeave)
+                .value_in(result, native, &|count| after.count(count))
         }
         Crossing::Function { signature, scope, policy } => instance.function_in(signature, scope, policy, native),
     };

@@ -115,13 +115,14 @@ impl Scopes {
         }
     }
 
-    /// The native address of which a guest address in a copy is the copy. The end of a copy belongs to it: C may point there.
-    pub(crate) fn original(&self, guest_addr: u64) -> Option<u64> {
+    /// The native address of which a guest address in a copy is the copy, if so many bytes from there on belong to it: at its end none do.
+    pub(crate) fn original(&self, guest_addr: u64, len_bytes: u64) -> Option<u64> {
         let open = self.open.borrow();
         let mut shown = open.iter().rev().flat_map(|scope| scope.shown.iter().rev());
         shown.find_map(|shown| {
             let distance = guest_addr.checked_sub(shown.guest_addr)?;
-            (distance <= shown.len_bytes).then(|| shown.native + distance)
+            let left = shown.len_bytes.checked_sub(distance)?;
+            (len_bytes <= left).then(|| shown.native + distance)
         })
     }
 

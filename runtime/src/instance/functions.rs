@@ -93,18 +93,23 @@ pub(super) fn needs_scope(signature: &Signature) -> bool {
     let nested =
         |crossing: &Crossing| matches!(crossing, Crossing::Function { signature, .. } if needs_scope(signature));
     let result = signature.result.as_ref().map(|r| &r.crossing);
-    result.is_some_and(|r| matches!(r, Crossing::Str) || nested(r))
-        || signature.params.iter().any(|p| nested(&p.crossing) || gives_strings(&p.crossing))
+    result.is_some_and(|r| is_shown(r) || nested(r))
+        || signature.params.iter().any(|p| nested(&p.crossing) || gives_shown(&p.crossing))
 }
 
-/// Whether C gives strings to the app by it.
-fn gives_strings(crossing: &Crossing) -> bool {
+/// Whether the app may get a copy of what C has there.
+fn is_shown(crossing: &Crossing) -> bool {
+    matches!(crossing, Crossing::Str | Crossing::Extent(_) | Crossing::Copied { .. })
+}
+
+/// Whether C gives such memory to the app by it.
+fn gives_shown(crossing: &Crossing) -> bool {
     match crossing {
         Crossing::Extent(Extent {
             direction: Direction::Out | Direction::InOut,
             element: Element::Converted(element),
             ..
-        }) => **element == Crossing::Str,
+        }) => is_shown(element),
         _ => false,
     }
 }
@@ -248,6 +253,7 @@ impl InstanceData {
             unsafe { callback::revive(slot.record) };
             return Ok(slot);
         }
+        signature.check_callback().map_err(|why| Error::new(ErrorKind::Prototype, format!("`{signature}`: {why}")))?;
         // SAFETY: a function reference of the group's.
         let function = unsafe { *funcref };
         let is = |found: &FuncType| *found == signature.wasm_type();

@@ -3,7 +3,7 @@
 //! ```text
 //! annotations = "[" annotation { "," annotation } "]"
 //! annotation  = "user" | "nonnull" | "nullable" | "shadow" | "leaf" | "unwind" | ( "handle" | "str" ) [ ":" length ]
-//!             | ( "in" | "out" | "inout" ) [ "handle" | "str" | "user" | "shadow" ] [ ":" length ] | "valid" ":" sum
+//!             | ( "in" | "out" | "inout" ) [ "handle" | "str" | "user" | "shadow" | "in" | "out" | "inout" ] [ ":" length ] | "valid" ":" sum
 //!             | "window" ":" ( "read" | "write" )
 //!             | "scope" ":" ( "call" | "once" | "forever" | "until" NAME )
 //!             | "trap" ":" ( "return" | "abort" | "unwind" ) | "pending" ":" ( "default" | "run" )
@@ -102,6 +102,9 @@ impl Parser<'_> {
             Token::Word("str") => Some(ElementKind::Str),
             Token::Word("user") => Some(ElementKind::User),
             Token::Word("shadow") => Some(ElementKind::Shadow),
+            Token::Word("in") => Some(ElementKind::To(Direction::In)),
+            Token::Word("out") => Some(ElementKind::To(Direction::Out)),
+            Token::Word("inout") => Some(ElementKind::To(Direction::InOut)),
             _ => None,
         };
         if kind.is_some() {

@@ -99,6 +99,8 @@ pub(crate) enum ElementKind {
     Str,
     User,
     Shadow,
+    /// `in`, `out` or `inout`: pointers to memory that whoever gets them uses in this direction; the length is that memory's
+    To(Direction),
 }
 
 /// How long an array is.

@@ -201,6 +201,7 @@ impl Callback<'_> {
             Crossing::Scalar(scalar) => self.emit.number_into_native(scalar, wasm),
             Crossing::User => self.emit.ins().uextend(types::I64, wasm),
             Crossing::Pointer { pointee_size, .. } => self.pointer_result(wasm, pointee_size, result.nonnull),
+            Crossing::Extent(_) => self.extent_result(wasm),
             _ => unreachable!("a signature with such a result needs slots"),
         });
         self.emit.ins().return_(native.as_slice());
@@ -224,6 +225,20 @@ impl Callback<'_> {
         self.emit.branch(refused, default, &[], joined, &[answer]);
 
         self.emit.switch_to(joined)[0]
+    }
+
+    /// Has a builtin check memory that the app gives: its length depends on the arguments, whose wasm values are still in their cells.
+    fn extent_result(&mut self, wasm: Value) -> Value {
+        let emit = &mut self.emit;
+        let guest = emit.ins().uextend(types::I64, wasm);
+        let record = emit.record();
+        let vmctx = emit.load_pointer(record, callback::VMCTX);
+        let cells = emit.cells_address(self.slots);
+        let answer = emit.builtin(Builtin::CallbackExtent, vmctx, &[record, cells, guest]).expect("it has a result");
+        let refused = emit.is_refusal(answer);
+        let default = self.default_block();
+        self.emit.leave_if(refused, default);
+        answer
     }
 
     /// Has the builtin convert the result, and returns it.

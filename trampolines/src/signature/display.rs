@@ -25,8 +25,8 @@ impl Signature {
     /// The declaration of `declarator` as a function of this signature.
     fn declare(&self, declarator: String) -> String {
         let mut used = BTreeSet::new();
-        for param in &self.with_listed().params {
-            param.expressions(&mut |expr| expr.operands(&mut |operand| used.extend(operand.param())));
+        for value in self.with_listed().params.iter().chain(&self.result) {
+            value.expressions(&mut |expr, _| expr.operands(&mut |operand| used.extend(operand.param())));
         }
         let name = |i: usize| if used.contains(&(i as u32)) { format!("a{}", i + 1) } else { String::new() };
         let format = match self.var_args() {
@@ -94,11 +94,11 @@ impl Value {
         }
     }
 
-    /// Calls `visit` with each expression in its annotations.
-    pub(crate) fn expressions<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
+    /// Calls `visit` with each expression in its annotations, and with whether that of a parameter is computed before the call.
+    pub(crate) fn expressions<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr, bool)) {
         match &self.crossing {
             Crossing::Extent(extent) => extent.expressions(visit),
-            _ => self.count().into_iter().for_each(visit),
+            _ => self.count().into_iter().for_each(|count| visit(count, true)),
         }
     }
 
@@ -199,6 +199,9 @@ impl Crossing {
 
 impl Extent {
     fn annotation(&self, prefix: char) -> String {
+        if let Some(inner) = self.inner() {
+            return format!("{} {}", self.direction.word(), inner.annotation(prefix));
+        }
         let kind = match &self.element {
             Element::Converted(element) => match **element {
                 Crossing::Handle { .. } => "handle",

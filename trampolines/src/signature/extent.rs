@@ -53,21 +53,36 @@ impl Extent {
         }
     }
 
-    /// Calls `visit` with each expression.
-    pub fn expressions<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
-        if let Length::Count(count) = &self.length {
-            visit(count);
+    /// The memory behind each pointer that lies there, if the elements are pointers with an extent of their own: `[out in: n]`.
+    pub fn inner(&self) -> Option<&Extent> {
+        match &self.element {
+            Element::Converted(element) => match &**element {
+                Crossing::Extent(inner) => Some(inner),
+                _ => None,
+            },
+            Element::Alike { .. } => None,
         }
-        self.valid.iter().for_each(visit);
+    }
+
+    /// Calls `visit` with each expression, and with whether it is computed before the call.
+    pub fn expressions<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr, bool)) {
+        if let Length::Count(count) = &self.length {
+            visit(count, true);
+        }
+        self.valid.iter().for_each(|valid| visit(valid, false));
+        if let Some(inner) = self.inner() {
+            inner.expressions(&mut |expr, _| visit(expr, false));
+        }
     }
 }
 
-/// Which way the bytes behind a pointer go, seen from the function that is called.
+/// Which way the bytes behind a pointer go, seen from whoever gets the pointer: of a parameter the function that is called, of a result its
+/// caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// `[in: n]`: the function reads them
+    /// `[in: n]`: it reads them
     In,
-    /// `[out: n]`: the function writes them
+    /// `[out: n]`: it writes them
     Out,
     /// `[inout: n]`: both
     InOut,
@@ -84,7 +99,7 @@ impl Direction {
     }
 }
 
-/// A count, computed from parameters when the call happens.
+/// A count, computed when the call happens: from the parameters, or after it, for what is known only then.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Expr {
     /// a constant

@@ -232,8 +232,52 @@ impl Signature {
             Crossing::Handle { ends, .. } => asks && !ends,
             _ => false,
         };
-        !(self.params.iter().all(|v| inline(v, kind == ShapeKind::Thunk))
-            && self.result.iter().all(|v| inline(v, false)))
+        let asks = kind == ShapeKind::Thunk;
+        !(self.params.iter().all(|v| inline(v, asks))
+            && self.result.iter().all(|v| inline(v, false) || (!asks && v.is_measured_by_numbers())))
+    }
+
+    /// Whether the result is a pointer of which it is said how much is behind it: that depends on the arguments.
+    pub fn has_counted_result(&self) -> bool {
+        let result = self.result.as_ref().map(|result| &result.crossing);
+        matches!(result, Some(Crossing::Extent(_) | Crossing::Copied { .. }))
+    }
+
+    /// Refuses what the app cannot do when C calls it by this signature.
+    ///
+    /// # Errors
+    /// Why, with the place.
+    pub fn check_callback(&self) -> Result<(), String> {
+        let converted = match self.result.as_ref().map(|result| &result.crossing) {
+            Some(Crossing::Extent(extent)) => matches!(extent.element, Element::Converted(_)),
+            Some(Crossing::Copied { .. }) => true,
+            _ => false,
+        };
+        if converted {
+            return Err("the result: C would get a copy, because its elements are laid out differently in the app, and nobody knows \
+                        how long C needs it"
+                .to_owned());
+        }
+        self.check_functions(Signature::check_import)
+    }
+
+    /// Refuses what C cannot do when the app calls it by this signature.
+    ///
+    /// # Errors
+    /// Why, with the place.
+    pub fn check_import(&self) -> Result<(), String> {
+        self.check_functions(Signature::check_callback)
+    }
+
+    /// Looks at the functions among the parameters, which are called the other way.
+    fn check_functions(&self, check: fn(&Signature) -> Result<(), String>) -> Result<(), String> {
+        for (i, param) in self.params.iter().enumerate() {
+            if let Crossing::Function { signature, .. } = &param.crossing {
+                let name = param.name.as_ref().map(|name| format!(", `{name}`")).unwrap_or_default();
+                check(signature).map_err(|why| format!("parameter {}{name}: {why}", i + 1))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -257,6 +301,18 @@ impl Value {
     /// A value without a name, of which nothing else is said.
     pub fn of(crossing: Crossing) -> Value {
         Value { name: None, crossing, nonnull: false, window: false, is_const: false }
+    }
+
+    /// Whether it is memory that lies alike on both sides, whose length is computed from numbers among the arguments.
+    fn is_measured_by_numbers(&self) -> bool {
+        let Crossing::Extent(Extent { element: Element::Alike { .. }, length: Length::Count(count), .. }) =
+            &self.crossing
+        else {
+            return false;
+        };
+        let mut all = true;
+        count.operands(&mut |operand| all &= matches!(operand, Operand::Param(_)));
+        all
     }
 
     /// The type that carries it in wasm.

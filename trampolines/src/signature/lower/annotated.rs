@@ -1,8 +1,9 @@
 //! What the annotations of one value say together, and which crossing they make of a pointer.
 
+use super::counts::Operands;
 use super::{CType, Crossing, Lowering, Place, Policy, Scope};
 use crate::prototype::PrototypeError;
-use crate::prototype::ast::{Annotation, AnnotationKind, Declaration, ElementKind, Expr, Length as Said};
+use crate::prototype::ast::{Annotation, AnnotationKind, ElementKind, Expr, Length as Said};
 use crate::signature::{
     Direction, Element, Expr as Count, Extent, Int, Length, Member, MemberType, Record, Scalar, Value,
 };
@@ -137,7 +138,7 @@ impl<'a> Marks<'a> {
         lowering: &Lowering<'_>,
         (write, at): (bool, usize),
         pointee: &CType,
-        params: &[Declaration],
+        operands: Operands<'_>,
         place: &Place,
     ) -> Result<Crossing, PrototypeError> {
         let (needed, word, access) =
@@ -147,7 +148,7 @@ impl<'a> Marks<'a> {
             None if *pointee == CType::Void => None,
             None | Some(AnnotationKind::Extent(_, None, None)) => Some(Count::Const(1)),
             Some(AnnotationKind::Extent(direction, None, Some(Said::Count(n)))) if *direction == needed => {
-                Some(lowering.count(n, params, place)?)
+                Some(lowering.count(n, operands, place)?)
             }
             Some(kind) => {
                 let message = format!(
@@ -176,16 +177,29 @@ impl<'a> Marks<'a> {
         Ok(Crossing::Extent(Extent { direction: needed, length, valid: None, nullable, element }))
     }
 
-    /// Refuses counts and extents, on a result.
-    pub(super) fn only_one(&self, lowering: &Lowering<'_>, place: &Place) -> Result<(), PrototypeError> {
+    /// Refuses what cannot be said of a result.
+    pub(super) fn check_result(
+        &self,
+        lowering: &Lowering<'_>,
+        crossing: &Crossing,
+        place: &Place,
+    ) -> Result<(), PrototypeError> {
+        if let Some((_, at)) = self.valid {
+            let message = "`valid` is of what a function writes where its caller says; of a result, say how long it is";
+            return Err(lowering.meaning(at, place, message));
+        }
+        let copied = match crossing {
+            Crossing::Extent(Extent { direction, element: Element::Converted(_), .. })
+            | Crossing::Copied { direction, .. } => *direction != Direction::In,
+            _ => false,
+        };
         match self.what {
-            Some(Annotation { at, kind }) => match kind {
-                AnnotationKind::Extent(..) | AnnotationKind::Handle(Some(_)) | AnnotationKind::Str(Some(_)) => {
-                    Err(lowering.unsupported(*at, place, format!("`{}` with a count on a result", kind.word())))
-                }
-                _ => Ok(()),
-            },
-            None => Ok(()),
+            Some(what) if copied => {
+                let message = "elements that C and the app lay out differently are copied for whoever gets the result, and nobody would \
+                     see what is written to the copy: say `[in: n]`";
+                Err(lowering.meaning(what.at, place, message))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -194,7 +208,7 @@ impl<'a> Marks<'a> {
         &self,
         lowering: &Lowering<'_>,
         pointee: &CType,
-        params: &[Declaration],
+        operands: Operands<'_>,
         place: &Place,
     ) -> Result<Option<Crossing>, PrototypeError> {
         if let Some((_, at)) = self.scope
@@ -208,14 +222,14 @@ impl<'a> Marks<'a> {
             return Err(lowering.meaning(*at, place, message));
         }
         if let Some(window) = self.window {
-            return self.window(lowering, window, pointee, params, place).map(Some);
+            return self.window(lowering, window, pointee, operands, place).map(Some);
         }
         let Some(&Annotation { at, ref kind }) = self.what else { return Ok(None) };
         let wrong = |needs: &str| {
             let message = format!("`[{}]` needs {needs}, and this is a pointer to `{pointee}`", kind.word());
             lowering.meaning(at, place, message)
         };
-        let count = |expr: &Expr| lowering.count(expr, params, place);
+        let count = |expr: &Expr| lowering.count(expr, operands, place);
         Ok(Some(match kind {
             AnnotationKind::User => Crossing::User,
             AnnotationKind::Str(None) | AnnotationKind::Format if is_char(pointee) => Crossing::Str,
@@ -247,7 +261,18 @@ impl<'a> Marks<'a> {
                     _ => unreachable!("these are all"),
                 };
                 if kind == Some(ElementKind::Shadow) || (kind.is_none() && has_record(pointee)) {
-                    return self.copied(lowering, direction, length.as_ref(), pointee, (params, place)).map(Some);
+                    return self.copied(lowering, direction, length.as_ref(), pointee, (operands, place)).map(Some);
+                }
+                if let Some(ElementKind::To(inner)) = kind {
+                    let inner =
+                        self.pointed_to(lowering, (direction, inner), length.as_ref(), pointee, operands, place)?;
+                    return Ok(Some(Crossing::Extent(Extent {
+                        direction,
+                        length: Length::Count(Count::Const(1)),
+                        valid: None,
+                        nullable: true,
+                        element: Element::Converted(Box::new(Crossing::Extent(inner))),
+                    })));
                 }
                 let (element, repeat) = element(pointee, kind).map_err(wrong)?;
                 // One object may be left out, as behind any pointer; a length that is said is believed.
@@ -261,7 +286,7 @@ impl<'a> Marks<'a> {
                     Some(Said::Terminated) if is_pointer(&element) && repeat == 1 => Length::Terminated,
                     Some(Said::Terminated) => return Err(wrong("an array of pointers, for a NULL to be its end")),
                 };
-                let valid = self.valid.map(|(n, _)| lowering.valid(n, params, place)).transpose()?;
+                let valid = self.valid.map(|(n, _)| lowering.count(n, operands.afterwards(), place)).transpose()?;
                 Crossing::Extent(Extent { direction, length, valid, nullable, element })
             }
             AnnotationKind::Nonnull
@@ -303,6 +328,52 @@ impl<'a> Marks<'a> {
         }
     }
 
+    /// What is behind a pointer that the function writes.
+    fn pointed_to(
+        &self,
+        lowering: &Lowering<'_>,
+        (outer, direction): (Direction, Direction),
+        length: Option<&Said>,
+        pointee: &CType,
+        operands: Operands<'_>,
+        place: &Place,
+    ) -> Result<Extent, PrototypeError> {
+        let at = self.what.map_or(0, |what| what.at);
+        let words = format!("{} {}", outer.word(), direction.word());
+        if outer != Direction::Out {
+            let message = format!(
+                "`[{words}]`: only a pointer that the function writes, `[out {}: n]`, has a length",
+                direction.word()
+            );
+            return Err(lowering.meaning(at, place, message));
+        }
+        if let Some((_, at)) = self.valid {
+            let message = format!("`valid` does not go with `[{words}]`: its length is computed after the call anyway");
+            return Err(lowering.meaning(at, place, message));
+        }
+        let CType::Pointer(target) = pointee else {
+            let message = format!("`[{words}]` needs a pointer to a pointer, and this is a pointer to `{pointee}`");
+            return Err(lowering.meaning(at, place, message));
+        };
+        let alike = match element(target, None) {
+            Ok((element @ Element::Alike { .. }, _)) => element,
+            _ => {
+                let what =
+                    format!("`[{words}]` of `{target}`, which has no known size or differs between C and the app,");
+                return Err(lowering.unsupported(at, place, what));
+            }
+        };
+        let nullable = self.nullable || length.is_none();
+        let length = match length {
+            None => Count::Const(1),
+            Some(Said::Count(n)) => lowering.count(n, operands.afterwards(), place)?,
+            Some(Said::Terminated) => {
+                return Err(lowering.meaning(at, place, format!("`[{words}]` needs a length, and not `NULL`")));
+            }
+        };
+        Ok(Extent { direction, length: Length::Count(length), valid: None, nullable, element: alike })
+    }
+
     /// An extent of structs that are converted, or of pointers to shadows.
     fn copied(
         &self,
@@ -310,7 +381,7 @@ impl<'a> Marks<'a> {
         direction: Direction,
         length: Option<&Said>,
         element: &CType,
-        (params, place): (&[Declaration], &Place),
+        (operands, place): (Operands<'_>, &Place),
     ) -> Result<Crossing, PrototypeError> {
         let at = self.what.map_or(0, |what| what.at);
         if let Some((_, at)) = self.valid {
@@ -318,7 +389,7 @@ impl<'a> Marks<'a> {
         }
         let count = match length {
             None => Count::Const(1),
-            Some(Said::Count(n)) => lowering.count(n, params, place)?,
+            Some(Said::Count(n)) => lowering.count(n, operands, place)?,
             Some(Said::Terminated) => {
                 return Err(lowering.unsupported(at, place, "structs that are converted, up to a NULL"));
             }
@@ -382,7 +453,7 @@ fn element(ty: &CType, kind: Option<ElementKind>) -> Result<(Element, u64), &'st
         (Some(ElementKind::Str), CType::Pointer(string)) if is_char(string) => converted(Crossing::Str),
         (Some(ElementKind::Str), _) => Err("a `char **`"),
         (Some(ElementKind::User), CType::Pointer(_)) => converted(Crossing::User),
-        (Some(ElementKind::User | ElementKind::Shadow), _) => Err("a pointer to pointers"),
+        (Some(ElementKind::User | ElementKind::Shadow | ElementKind::To(_)), _) => Err("a pointer to pointers"),
         (None, CType::Void) => Ok((Element::Alike { ty: CType::Void, size: 1 }, 1)),
         (None, CType::Scalar(scalar)) if scalar.native_bytes() != scalar.guest_bytes() => {
             converted(Crossing::Scalar(*scalar))

@@ -2,77 +2,103 @@
 
 use super::{Lowering, Place, pointee};
 use crate::prototype::PrototypeError;
-use crate::prototype::ast::{Declaration, Expr, Operator, Type};
+use crate::prototype::ast::{Declaration, Expr, Function, Operator, Type};
 use crate::signature::{CType, Crossing, Direction, Element, Expr as Count, Extent, Length, Operand, Value};
 
+/// What the expressions in a value's annotations can be made of.
+#[derive(Clone, Copy)]
+pub(super) struct Operands<'p> {
+    /// the parameters of the function that the value belongs to, or the other members of its struct
+    params: &'p [Declaration],
+    /// whether the function returns an integer
+    returns_integer: bool,
+    /// whether the value's lengths are computed after the call
+    after: bool,
+}
+
+impl<'p> Operands<'p> {
+    /// Of a function's parameters.
+    pub(super) fn before(function: &'p Function) -> Operands<'p> {
+        Operands { params: &function.params, returns_integer: is_integer(&function.result), after: false }
+    }
+
+    /// Of its result.
+    pub(super) fn after(function: &'p Function) -> Operands<'p> {
+        Operands::before(function).afterwards()
+    }
+
+    /// Of arguments that are listed behind the parameters.
+    pub(super) fn with_listed(self, all: &'p [Declaration]) -> Operands<'p> {
+        Operands { params: all, ..self }
+    }
+
+    /// Of a struct's members.
+    pub(super) fn members(params: &'p [Declaration]) -> Operands<'p> {
+        Operands { params, returns_integer: false, after: false }
+    }
+
+    /// The same, when the call has returned.
+    pub(super) fn afterwards(self) -> Operands<'p> {
+        Operands { after: true, ..self }
+    }
+}
+
 impl Lowering<'_> {
-    /// A count over the parameters of the function that the annotated value belongs to.
-    pub(super) fn count(&self, expr: &Expr, params: &[Declaration], place: &Place) -> Result<Count, PrototypeError> {
+    /// A count.
+    pub(super) fn count(&self, expr: &Expr, operands: Operands<'_>, place: &Place) -> Result<Count, PrototypeError> {
         Ok(match expr {
-            Expr::Result { at } => {
-                let message = "`return` is known after the call: it belongs to `valid`";
+            Expr::Result { at } if !operands.after => {
+                let message = "`return` is known after the call: it belongs to `valid`, or to what the function gives";
                 return Err(self.meaning(*at, place, message));
             }
+            Expr::Result { at } if !operands.returns_integer => {
+                return Err(self.meaning(*at, place, "the function does not return an integer"));
+            }
+            Expr::Result { .. } => Count::Result,
             Expr::Const(value) => Count::Const(*value),
             Expr::Name { name, at } => {
-                let (index, ty) = self.operand(name, *at, params, place)?;
+                let (index, ty) = self.operand(name, *at, operands.params, place)?;
                 if !is_integer(ty) {
                     return Err(self.meaning(*at, place, format!("`{name}` is not an integer")));
                 }
                 Count::Param(index)
             }
             Expr::Deref { name, at } => {
-                let (index, ty) = self.operand(name, *at, params, place)?;
+                let (index, ty) = self.operand(name, *at, operands.params, place)?;
                 if !pointee(ty).is_some_and(|(target, _)| is_integer(target)) {
                     return Err(self.meaning(*at, place, format!("`{name}` is not a pointer to an integer")));
                 }
                 Count::Deref(index)
             }
             Expr::Binary { operator, left, right } => {
-                let left = Box::new(self.count(left, params, place)?);
-                let right = Box::new(self.count(right, params, place)?);
+                let left = Box::new(self.count(left, operands, place)?);
+                let right = Box::new(self.count(right, operands, place)?);
                 operator.of(left, right)
             }
         })
-    }
-
-    /// A count that is taken after the call.
-    pub(super) fn valid(&self, expr: &Expr, params: &[Declaration], place: &Place) -> Result<Count, PrototypeError> {
-        match expr {
-            Expr::Result { at } if !self.counts => {
-                Err(self.meaning(*at, place, "the function does not return an integer"))
-            }
-            Expr::Result { .. } => Ok(Count::Result),
-            Expr::Binary { operator, left, right } => {
-                let left = Box::new(self.valid(left, params, place)?);
-                let right = Box::new(self.valid(right, params, place)?);
-                Ok(operator.of(left, right))
-            }
-            _ => self.count(expr, params, place),
-        }
     }
 
     /// Makes integers that lengths are read from values of both sides' own: what was read for a check is what is used afterwards.
     pub(super) fn measured(
         &self,
         params: &mut [Value],
+        result: Option<&Value>,
         declared: &[Declaration],
         place: &Place,
     ) -> Result<(), PrototypeError> {
         let mut read = Vec::new();
-        for param in &*params {
-            let valid = match &param.crossing {
-                Crossing::Extent(extent) => extent.valid.as_ref(),
-                _ => None,
-            };
-            param.expressions(&mut |expr| {
-                let before = !valid.is_some_and(|valid| std::ptr::eq(valid, expr));
-                expr.operands(&mut |operand| {
-                    if let Operand::Deref(index) = operand {
-                        read.push((index as usize, before));
-                    }
-                });
+        let mut note = |expr: &Count, before| {
+            expr.operands(&mut |operand| {
+                if let Operand::Deref(index) = operand {
+                    read.push((index as usize, before));
+                }
             });
+        };
+        for param in &*params {
+            param.expressions(&mut note);
+        }
+        if let Some(result) = result {
+            result.expressions(&mut |expr, _| note(expr, false));
         }
         for (index, before) in read {
             let param = &mut params[index];

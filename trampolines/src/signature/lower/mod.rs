@@ -11,6 +11,7 @@ use super::{
 use crate::prototype::ast::{Annotation, AnnotationKind, Declaration, Function, Type};
 use crate::prototype::{Problem, PrototypeError};
 use annotated::Marks;
+use counts::Operands;
 use std::sync::Arc;
 use variadic::is_var_args;
 
@@ -107,15 +108,13 @@ struct Lowering<'a> {
     text: &'a str,
     parts: u32,
     depth: u32,
-    /// whether the function that is being looked at returns an integer
-    counts: bool,
     /// Where the name of the type stands that is being looked into, while its text is another one than `text`.
     outside: Option<usize>,
 }
 
 impl Lowering<'_> {
     fn new(text: &str) -> Lowering<'_> {
-        Lowering { text, parts: 0, depth: 0, counts: false, outside: None }
+        Lowering { text, parts: 0, depth: 0, outside: None }
     }
 
     fn error(&self, at: usize, problem: Problem) -> PrototypeError {
@@ -158,15 +157,14 @@ impl Lowering<'_> {
         let mut params = Vec::with_capacity(function.params.len());
         for (i, param) in function.params.iter().enumerate() {
             let place = place.parameter(i, param.name.as_deref());
-            self.counts = counts::is_integer(&function.result);
             params.push(match is_var_args(&param.ty) {
                 true => Value::new(param.name.as_deref(), Crossing::User),
-                false => self.parameter(param, &function.params, &place)?,
+                false => self.parameter(param, Operands::before(function), &place)?,
             });
         }
-        self.measured(&mut params, &function.params, place)?;
-        self.var_args(&mut params, function, place)?;
         let result = self.result(function, at, &place.result())?;
+        self.measured(&mut params, result.as_ref(), &function.params, place)?;
+        self.var_args(&mut params, result.as_ref(), function, place)?;
         let leaf = self.said_of_function(function, "leaf", place)?;
         let unwind = self.said_of_function(function, "unwind", place)?;
         if let Some(at) = unwind.filter(|_| leaf.is_some()) {
@@ -182,17 +180,17 @@ impl Lowering<'_> {
     fn parameter(
         &mut self,
         param: &Declaration,
-        params: &[Declaration],
+        operands: Operands<'_>,
         place: &Place,
     ) -> Result<Value, PrototypeError> {
         let marks = Marks::collect(self, &param.annotations, place)?;
         if let Type::Array { len: Some(len), .. } = &param.ty {
             // Not of use, but a mistyped annotation looks like this.
-            self.count(len, params, place)?;
+            self.count(len, operands, place)?;
         }
         let value = self.inside(&param.ty, param.at, |lowering| match pointee(&param.ty) {
             Some((pointee, at_least)) => {
-                let crossing = lowering.pointer(pointee, &marks, params, param.at, place)?;
+                let crossing = lowering.pointer(pointee, &marks, operands, param.at, place)?;
                 let nonnull = at_least || marks.nonnull;
                 Ok(Value {
                     nonnull,
@@ -233,8 +231,9 @@ impl Lowering<'_> {
                     return Err(lowering.meaning(at, place, "a function cannot return an array or a function"));
                 }
                 Type::Pointer(pointee) => {
-                    marks.only_one(lowering, place)?;
-                    lowering.pointer(pointee, &marks, &[], at, place)?
+                    let crossing = lowering.pointer(pointee, &marks, Operands::after(function), at, place)?;
+                    marks.check_result(lowering, &crossing, place)?;
+                    crossing
                 }
                 ty => lowering.scalar(ty, &marks, at, place)?,
             };
@@ -284,7 +283,7 @@ impl Lowering<'_> {
         &mut self,
         pointee: &Type,
         marks: &Marks<'_>,
-        params: &[Declaration],
+        operands: Operands<'_>,
         at: usize,
         place: &Place,
     ) -> Result<Crossing, PrototypeError> {
@@ -296,7 +295,7 @@ impl Lowering<'_> {
             return Ok(Crossing::Function { signature: Box::new(signature), scope, policy });
         }
         let pointee = self.ctype(pointee, at, place)?;
-        if let Some(crossing) = marks.crossing(self, &pointee, params, place)? {
+        if let Some(crossing) = marks.crossing(self, &pointee, operands, place)? {
             return Ok(crossing);
         }
         self.plain_pointer(pointee, at, place)

@@ -1,5 +1,6 @@
 //! Structs and unions whose members are known.
 
+use super::counts::Operands;
 use super::{Lowering, Marks, Place};
 use crate::abi::sysv;
 use crate::prototype::PrototypeError;
@@ -92,11 +93,11 @@ impl Lowering<'_> {
             }
             Type::Pointer(pointee) => {
                 marks.no_window(lowering, place)?;
-                let crossing = lowering.pointer(pointee, marks, siblings, at, place)?;
+                let crossing = lowering.pointer(pointee, marks, Operands::members(siblings), at, place)?;
                 if let Crossing::Extent(extent) = &crossing
-                    && (extent.length == Length::Terminated || extent.valid.is_some())
+                    && (extent.length == Length::Terminated || extent.valid.is_some() || extent.inner().is_some())
                 {
-                    let what = "an array without a count, or with `valid`, in a struct";
+                    let what = "an array without a count, with `valid`, or of pointers that have a length, in a struct";
                     return Err(lowering.unsupported(at, place, what));
                 }
                 let value = Value { name: name(), nonnull: marks.nonnull, ..Value::of(crossing) };

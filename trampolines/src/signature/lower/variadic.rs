@@ -1,5 +1,6 @@
 //! Variable arguments: `...` and `va_list`; and numbers that cross as structs.
 
+use super::counts::Operands;
 use super::{Crossing, Lowering, Place, Signature};
 use crate::abi::sysv;
 use crate::prototype::PrototypeError;
@@ -36,6 +37,7 @@ impl Lowering<'_> {
     pub(super) fn var_args(
         &mut self,
         params: &mut [Value],
+        result: Option<&Value>,
         function: &Function,
         place: &Place,
     ) -> Result<(), PrototypeError> {
@@ -86,11 +88,11 @@ impl Lowering<'_> {
                 for (i, param) in list.iter().enumerate() {
                     let name = param.name.as_deref().map(|name| format!(", `{name}`")).unwrap_or_default();
                     let place = place_of(index).part(&format!("variable argument {}{name}", i + 1));
-                    let value = self.parameter(param, &all, &place)?;
+                    let value = self.parameter(param, Operands::before(function).with_listed(&all), &place)?;
                     self.check_promoted(&value, param.at, &place)?;
                     full.push(value);
                 }
-                self.measured(&mut full, &all, place)?;
+                self.measured(&mut full, result, &all, place)?;
                 VarArgs::Listed(Box::new(Signature {
                     name: None,
                     params: full,
