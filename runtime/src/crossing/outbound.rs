@@ -189,12 +189,12 @@ pub(crate) fn give_back(instance: &InstanceData, info: &ThunkInfo) -> Result<(),
 /// # Safety
 /// The C function has just returned, and keeps the prototype's promises.
 pub(crate) unsafe fn leave(instance: &InstanceData, info: &ThunkInfo, slot: &mut u64) -> Result<(), Refused> {
-    // SAFETY: the caller's promise, here and below.
     let Some(call) = instance.converted.take(instance.next_crossing()) else {
+        // SAFETY: the caller's promise.
         return unsafe { result(instance, info, slot, After::NOTHING) };
     };
     let (pending, signature, number) = (&call.pending, info.signature.with_listed(), *slot);
-    // SAFETY: see above.
+    // SAFETY: the caller's promise.
     unsafe {
         let ready = pending.convert(instance, signature, Callee::Native, number)?;
         let operand = |operand| pending.operand(operand, signature, Callee::Native, &ready, number);
