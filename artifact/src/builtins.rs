@@ -152,6 +152,9 @@ builtins! {
     /// `(callback record, wasm arguments, wasm value) -> native pointer, or -1`: a pointer result of which it is said how much is behind it. The
     /// arguments have 8 bytes each, of which those of their wasm type count.
     CallbackExtent = "callback_extent" (I64, I64, I64) -> I64;
+
+    /// `(vmctx, frame pointer)`: a callback has returned that its fast entry had shown a window, and for which the runtime keeps a scope since.
+    CallbackShown = "callback_shown" (I64, I64);
 }
 
 #[cfg(test)]

@@ -59,6 +59,8 @@ pub struct VmHead {
     pub stack_pointer: u64,
     /// A crossing frame that admits nobody, and that no thunk takes for its own: its `frame` is 0.
     pub refusing: CrossingFrame,
+    /// What callbacks with a `[window]` parameter look at before they ask the runtime.
+    pub shown: *mut ShownWindow,
 }
 
 /// Offsets in [`VmHead`], in bytes.
@@ -79,8 +81,84 @@ pub mod head {
     pub const BUILTINS: i32 = offset_of!(VmHead, builtins) as i32;
     /// of [`VmHead::stack_pointer`]
     pub const STACK_POINTER: i32 = offset_of!(VmHead, stack_pointer) as i32;
+    /// of [`VmHead::refusing`]
+    pub const REFUSING: i32 = offset_of!(VmHead, refusing) as i32;
+    /// of [`VmHead::shown`]
+    pub const SHOWN: i32 = offset_of!(VmHead, shown) as i32;
     /// where the module's own part begins
     pub const END: u32 = size_of::<VmHead>() as u32;
+}
+
+/// The window that a callback may be shown by its fast entry: the only one that is open for callbacks, while no code of the instance is on the stack. It
+/// is a region, so that a native address in it is, cut to 32 bits, the guest's.
+///
+/// While there is one, [`VmHead::crossings`] is [`VmHead::refusing`]: who is not shown it takes the slow path, which closes it.
+///
+/// # Layout
+/// The fast entries of callbacks read it and write `frame` and `count`; they use the offsets in [`shown`].
+///
+/// # Movement
+/// Never, as the vmctx.
+#[repr(C)]
+#[derive(Debug)]
+pub struct ShownWindow {
+    /// The end of the owner's stack, below which the stack pointer must lie; 0 if there is no such window.
+    pub ceiling: usize,
+    /// The frame pointer of the callback that is running with it, and for which the runtime keeps no scope; else 0.
+    pub frame: usize,
+    /// where the number is by which the host's changes of windows are counted
+    pub changes_now: *const u64,
+    /// what that was when all of this was written
+    pub changes: u64,
+    /// native address of its first byte
+    pub native: usize,
+    /// its bytes that may be read: all of them
+    pub readable: u64,
+    /// its bytes that may be written: all of them, or 0
+    pub writable: u64,
+    /// what [`VmHead::crossings`] is while a callback runs
+    pub crossings: *mut CrossingFrame,
+    /// how often data in it was shown so
+    pub count: u64,
+}
+
+/// Offsets in [`ShownWindow`], in bytes.
+pub mod shown {
+    use super::*;
+
+    /// of [`ShownWindow::ceiling`]
+    pub const CEILING: i32 = offset_of!(ShownWindow, ceiling) as i32;
+    /// of [`ShownWindow::frame`]
+    pub const FRAME: i32 = offset_of!(ShownWindow, frame) as i32;
+    /// of [`ShownWindow::changes_now`]
+    pub const CHANGES_NOW: i32 = offset_of!(ShownWindow, changes_now) as i32;
+    /// of [`ShownWindow::changes`]
+    pub const CHANGES: i32 = offset_of!(ShownWindow, changes) as i32;
+    /// of [`ShownWindow::native`]
+    pub const NATIVE: i32 = offset_of!(ShownWindow, native) as i32;
+    /// of [`ShownWindow::readable`]
+    pub const READABLE: i32 = offset_of!(ShownWindow, readable) as i32;
+    /// of [`ShownWindow::writable`]
+    pub const WRITABLE: i32 = offset_of!(ShownWindow, writable) as i32;
+    /// of [`ShownWindow::crossings`]
+    pub const CROSSINGS: i32 = offset_of!(ShownWindow, crossings) as i32;
+    /// of [`ShownWindow::count`]
+    pub const COUNT: i32 = offset_of!(ShownWindow, count) as i32;
+}
+
+impl ShownWindow {
+    /// None.
+    pub const NONE: ShownWindow = ShownWindow {
+        ceiling: 0,
+        frame: 0,
+        changes_now: std::ptr::null(),
+        changes: 0,
+        native: 0,
+        readable: 0,
+        writable: 0,
+        crossings: std::ptr::null_mut(),
+        count: 0,
+    };
 }
 
 /// A linear memory, as compiled code sees it. `base` never changes.
@@ -194,6 +272,8 @@ pub mod callback {
     pub const DEFAULT_INT: i32 = offset_of!(CallbackRecord, default_int) as i32;
     /// of [`CallbackRecord::default_float`]
     pub const DEFAULT_FLOAT: i32 = offset_of!(CallbackRecord, default_float) as i32;
+    /// of [`CallbackRecord::owner`]
+    pub const OWNER: i32 = offset_of!(CallbackRecord, owner) as i32;
 }
 
 /// What a native function behind an import gets in the place of a vmctx.

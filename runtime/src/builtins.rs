@@ -86,6 +86,7 @@ pub(crate) static TABLE: Table = table! {
     ThunkRange: thunk_range,
     ThunkReturned: thunk_returned,
     CallVariadic: call_variadic,
+    CallbackShown: callback_shown,
 };
 
 /// What a status says.
@@ -355,6 +356,11 @@ unsafe extern "C" fn callback_enter(record: *const CallbackRecord, slots: *mut u
     };
     // SAFETY: see above.
     entered.map_err(|why| unsafe { refuse(record, why) }).is_ok().into()
+}
+
+unsafe extern "C" fn callback_shown(vmctx: *mut VmHead, frame: u64) {
+    // SAFETY: called by the callback of an instance that is live, since its code was running.
+    unsafe { instance(vmctx) }.shown_returned(frame as usize);
 }
 
 unsafe extern "C" fn callback_leave(record: *const CallbackRecord, slots: *mut u64) -> u32 {

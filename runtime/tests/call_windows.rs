@@ -228,3 +228,141 @@ fn the_prototype_is_checked() {
         assert!(error.message().contains(words), "{prototype}: {error}");
     }
 }
+
+thread_local! {
+    /// what the C function `step` does
+    static STEP: std::cell::Cell<&'static dyn Fn()> = const { std::cell::Cell::new(&|| ()) };
+}
+
+extern "C" fn step() {
+    STEP.get()();
+}
+
+const STEPPER: &str = r#"(module
+    (import "env" "step" (func $step))
+    (memory (export "memory") 1)
+    (global $kept (mut i32) (i32.const 0))
+    (func (export "step_and_look") (param i32) (result f64)
+        (global.set $kept (local.get 0))
+        (call $step)
+        (f64.convert_i32_s (i32.load (local.get 0))))
+    (func (export "look") (param i32) (result i32) (i32.load (local.get 0)))
+    (func (export "plain") (param i32) (result i32) (i32.load (local.get 0)))
+    (func (export "kept") (result i32) (i32.load (global.get $kept))))"#;
+
+type Stepping = extern "C" fn(*mut c_int) -> f64;
+
+/// An app whose callback is shown a word and calls C, with the region, which is open from a call before.
+fn stepper() -> (&'static Instance, &'static Region, Stepping) {
+    STEP.set(&|| ());
+    let app = Box::leak(Box::new(instance_with(STEPPER, &[("void step(void)", step as extern "C" fn() as *const u8)])));
+    let region: &Region = Box::leak(Box::new(Region::new(4096).unwrap()));
+    region.grant(app, in_callbacks(Rights::Read)).unwrap();
+    unsafe { (word(region, 0).write(5), word(region, 4).write(6)) };
+    let function = app.callback("double step_and_look(const int *p[window: read])", &CallbackOptions::default());
+    let stepping: Stepping = unsafe { std::mem::transmute(function.unwrap().0) };
+    assert_eq!((stepping(word(region, 0)), stepping(word(region, 4))), (5.0, 6.0));
+    assert_eq!(app.window_counts(), WindowCounts { mapped: 1, cached: 1, visible: 0, copied: 0 });
+    (app, region, stepping)
+}
+
+/// Does something in C below a callback that has found its window open, which must find it open afterwards. `shown` is how often data is
+/// shown so, without a copy.
+#[track_caller]
+fn below(shown: u64, step: impl Fn(&'static Instance, &'static Region) + 'static) {
+    let (app, region, stepping) = stepper();
+    let in_place = || app.window_counts().cached + app.window_counts().mapped;
+    let before = in_place();
+    STEP.set(Box::leak(Box::new(move || step(app, region))));
+    assert_eq!(stepping(word(region, 4)), 6.0);
+    assert!(app.take_error().is_none());
+    assert_eq!((in_place(), app.window_counts().copied), (before + shown, 0));
+    STEP.set(&|| ());
+    assert_eq!(stepping(word(region, 0)), 5.0);
+    assert_eq!(in_place(), before + shown + 1);
+    kept_traps(app);
+}
+
+#[test]
+fn a_window_stays_open_for_the_callback_that_found_it_so_whatever_happens_below() {
+    below(1, |_, _| ());
+    below(2, |app, region| assert_eq!(callback(app, LOOK)(word(region, 0)), 5));
+    below(3, |app, region| (0..2).for_each(|_| assert_eq!(callback(app, LOOK)(word(region, 0)), 5)));
+    // It is open for what is below, too, which is not given it: its pages are the app's.
+    below(1, |app, _| assert_eq!(app.call("kept", &[]).unwrap(), [Value::I32(6)]));
+    below(1, |app, region| {
+        let at = app.call("look", &[Value::I32(region.guest_addr() as i32)]).unwrap();
+        assert_eq!(at, [Value::I32(5)]);
+    });
+    below(1, |app, region| assert_eq!(callback(app, "int plain(const int *p)")(word(region, 0)), 5));
+    below(2, |app, region| {
+        let other = Region::new(4096).unwrap();
+        other.grant(app, Rights::Read).unwrap();
+        // The host has changed something: what is open is found by asking again.
+        assert_eq!(callback(app, LOOK)(word(region, 0)), 5);
+    });
+}
+
+#[test]
+fn a_trap_below_closes_the_window_of_the_callback_that_found_it_open() {
+    let (app, region, stepping) = stepper();
+    for round in 0..3 {
+        STEP.set(Box::leak(Box::new(|| {
+            // Not a pointer that the app has: the callback fails, and with it the app that has called C.
+            callback(app, "int plain(const int *p)")(&mut 1);
+        })));
+        assert_eq!(stepping(word(region, 0)), 0.0, "{round}");
+        took(app, "not into the app's memory");
+        kept_traps(app);
+        STEP.set(&|| ());
+        assert_eq!((stepping(word(region, 0)), stepping(word(region, 4))), (5.0, 6.0));
+    }
+    STEP.set(Box::leak(Box::new(|| assert!(region.revoke(app).unwrap()))));
+    assert_eq!(stepping(word(region, 0)), 0.0);
+    took(app, "which has been revoked");
+    STEP.set(&|| ());
+    assert_eq!(stepping(word(region, 0)), 5.0, "as a copy");
+    assert_eq!(app.window_counts().copied, 1);
+}
+
+#[test]
+fn another_thread_does_not_find_it_open() {
+    let (app, region, stepping) = stepper();
+    let at = word(region, 0) as usize;
+    for _ in 0..3 {
+        assert_eq!(std::thread::spawn(move || stepping(at as *mut c_int)).join().unwrap(), 0.0);
+        assert_eq!(stepping(word(region, 0)), 5.0);
+    }
+    assert!(app.take_error().is_none());
+    // Neither while a callback runs with it.
+    STEP.set(Box::leak(Box::new(move || {
+        assert_eq!(std::thread::spawn(move || stepping(at as *mut c_int)).join().unwrap(), 0.0);
+    })));
+    assert_eq!(stepping(word(region, 4)), 6.0);
+    assert_eq!(app.window_counts(), WindowCounts { mapped: 1, cached: 5, visible: 0, copied: 0 });
+    kept_traps(app);
+}
+
+#[test]
+fn lengths_that_arguments_say_are_checked_each_time() {
+    let region = Region::new(4096).unwrap();
+    let prototype = "int counted(const int *p[window: read, in: n], int n)";
+    let app = instance(
+        r#"(module (memory (export "memory") 1)
+            (func (export "counted") (param i32 i32) (result i32)
+                (i32.load (i32.add (local.get 0) (i32.mul (i32.const 4) (i32.sub (local.get 1) (i32.const 1)))))))"#,
+    );
+    region.grant(&app, in_callbacks(Rights::Read)).unwrap();
+    let counted = app.callback(prototype, &CallbackOptions::default()).unwrap();
+    let counted: extern "C" fn(*mut c_int, c_int) -> c_int = unsafe { std::mem::transmute(counted.0) };
+    unsafe { (word(&region, 0).write(1), word(&region, 4092).write(2)) };
+    assert_eq!(
+        (counted(word(&region, 0), 1), counted(word(&region, 0), 1024), counted(word(&region, 4092), 1)),
+        (1, 2, 2)
+    );
+    assert_eq!(app.window_counts(), WindowCounts { mapped: 1, cached: 2, visible: 0, copied: 0 });
+    counted(word(&region, 0), -1);
+    took(&app, "its length is -1");
+    assert_eq!(counted(word(&region, 0), 1), 1);
+    assert_eq!(counted(word(&region, 0), 1024), 2);
+}

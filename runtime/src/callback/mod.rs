@@ -79,6 +79,7 @@ static DEAD: DeadHead = DeadHead(VmHead {
     capture: std::ptr::null_mut(),
     stack_pointer: 0,
     refusing: CrossingFrame { frame: 0, stack_pointer: 0, record: std::ptr::null() },
+    shown: std::ptr::null_mut(),
 });
 
 /// Stamps a callback: a function of `instance` as a C function. Nobody holds it yet. The pages are the signature's. `scoped` says that the end of each call must be seen.
@@ -92,7 +93,10 @@ pub(crate) fn stamp(
     scoped: bool,
 ) -> Result<Slot, Error> {
     let (default_int, default_float) = default_bits(&signature, options.default)?;
-    let slot = pages.lock().unwrap_or_else(|e| e.into_inner()).take()?;
+    let (slot, has_fast_entry) = {
+        let mut pages = pages.lock().unwrap_or_else(|e| e.into_inner());
+        (pages.take()?, pages.has_fast_entry())
+    };
     let needs_slots = signature.needs_slots(ShapeKind::Callback);
     let info = Box::new(CallbackInfo {
         signature,
@@ -100,7 +104,7 @@ pub(crate) fn stamp(
         pages,
         slot,
         funcref,
-        scoped: scoped || needs_slots,
+        scoped: scoped || (needs_slots && !has_fast_entry),
         holds: Holds::default(),
         policies: Policies::new(options),
         instance: AtomicPtr::new(std::ptr::from_ref(instance).cast_mut()),

@@ -49,6 +49,8 @@ pub(crate) struct StampedCode<R> {
     pub(crate) stride: usize,
     /// the first copy's record; the others follow without gaps
     pub(crate) records: *const R,
+    /// where a copy's code begins that keeps registers: before it is a fast entry, which keeps none
+    pub(crate) complete: usize,
     pub(crate) frame: FrameLayout,
     /// sorted by offset from a copy's start
     pub(crate) traps: Vec<(u32, TrapCode)>,
@@ -208,7 +210,8 @@ impl Reader {
                 // SAFETY: as above.
                 let code = unsafe { &*code };
                 let (start, record) = code.copy_at(pc);
-                Some(Located { place: Place::Callback { record }, frame: code.frame, start })
+                let frame = if pc - start < code.complete { FrameLayout::default() } else { code.frame };
+                Some(Located { place: Place::Callback { record }, frame, start })
             }
             Range::Direct(code) => {
                 // SAFETY: as above.

@@ -111,6 +111,11 @@ impl<R: Record> Pages<R> {
         self.free.push_back(slot);
     }
 
+    /// Whether a call may run without the builtins before and after it, although the signature's values need them.
+    pub(crate) fn has_fast_entry(&self) -> bool {
+        self.shape.complete > 0
+    }
+
     /// How many slots are not free.
     pub(crate) fn in_use(&self) -> usize {
         self.slots - self.free.len()
@@ -169,7 +174,8 @@ impl<R: Record> Pages<R> {
             unsafe { Slot { entry: text.add(slot * stride), record: records.add(slot) } }
         }));
         let (frame, traps) = (self.shape.frame, self.shape.traps.clone());
-        let code = Box::new(StampedCode { text: text as usize, stride, records, frame, traps });
+        let complete = self.shape.complete as usize;
+        let code = Box::new(StampedCode { text: text as usize, stride, records, complete, frame, traps });
         let end = text as usize + slots * stride;
         // SAFETY: `code` is boxed, the records are in the mapping, and both are dropped after the registration.
         let registration = unsafe { register(text as usize, end, R::range(&*code)) };

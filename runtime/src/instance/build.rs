@@ -31,8 +31,8 @@ use std::sync::{Arc, Mutex};
 use wasmbridge_artifact::gc::{TypeInfo, VmTag};
 use wasmbridge_artifact::module::{ExternIndex, ImportKind, SegmentMode};
 use wasmbridge_artifact::vmctx::{
-    CrossingFrame, DirectRecord, FunctionImport, GLOBAL_SIZE, HOST_PAGE, MemoryDef, Place, ThunkRecord, VmFuncRef,
-    VmHead, is_direct,
+    CrossingFrame, DirectRecord, FunctionImport, GLOBAL_SIZE, HOST_PAGE, MemoryDef, Place, ShownWindow, ThunkRecord,
+    VmFuncRef, VmHead, is_direct,
 };
 use wasmbridge_artifact::{FuncType, TrapCode};
 
@@ -262,6 +262,7 @@ pub(crate) fn allocate(
     let outside = CrossingFrame { frame: stack.high, stack_pointer: 0, record: std::ptr::null() };
     // SAFETY: see above.
     unsafe { outermost.write(outside) };
+    let shown = Box::new(UnsafeCell::new(ShownWindow::NONE));
     let head = VmHead {
         host: std::ptr::null_mut(),
         stack_limit: stack.low,
@@ -272,6 +273,7 @@ pub(crate) fn allocate(
         capture: capture.get().cast(),
         stack_pointer: 0,
         refusing: CrossingFrame { frame: 0, ..outside },
+        shown: shown.get(),
     };
     let vmctx: *mut VmHead = vmctx.cast();
     // SAFETY: see above.
@@ -299,6 +301,7 @@ pub(crate) fn allocate(
         dropped_data: RefCell::new(vec![false; metadata.data.len()]),
         scopes: Scopes::new(secret),
         call_windows: CallWindows::default(),
+        shown,
         alone: Cell::new(true),
         calls: RefCell::default(),
         shadows: Shadows::default(),

@@ -9,6 +9,7 @@
 //! | `scoped.rs` | callbacks that C keeps for a while |
 //! | `stop.rs` | traps and refusals: what is recorded, and what is put back |
 //! | `windows.rs` | windows, as the host makes them |
+//! | `shown.rs` | the window that callbacks find open without asking |
 //! | `segments.rs` | constant expressions and the instructions on segments |
 //! | `handle.rs` | [`Instance`], what the host holds |
 //! | `objects.rs` | handles that the host gives and takes |
@@ -25,6 +26,7 @@ mod known;
 mod objects;
 mod scoped;
 mod segments;
+mod shown;
 mod stop;
 mod windows;
 
@@ -56,7 +58,7 @@ use std::cell::{Cell, Ref, RefCell, UnsafeCell};
 use std::sync::{Arc, Mutex};
 use wasmbridge_artifact::gc::VmTag;
 use wasmbridge_artifact::module::ExternIndex;
-use wasmbridge_artifact::vmctx::{CrossingFrame, DirectRecord, ThunkRecord, VmFuncRef, VmHead};
+use wasmbridge_artifact::vmctx::{CrossingFrame, DirectRecord, ShownWindow, ThunkRecord, VmFuncRef, VmHead};
 
 /// What an instance is made of.
 #[derive(Debug)]
@@ -89,6 +91,8 @@ pub(crate) struct InstanceData {
     pub(crate) scopes: Scopes,
     /// what callbacks are shown
     call_windows: CallWindows,
+    /// boxed: the vmctx has its address, and callbacks read and write it
+    shown: Box<UnsafeCell<ShownWindow>>,
     /// whether it is the only member of its group
     alone: Cell<bool>,
     /// structs that were converted for C functions which have not returned, by the address of each call's crossing frame
@@ -283,11 +287,13 @@ impl InstanceData {
 
     /// Opens a scope for a native frame.
     pub(crate) fn open_scope(&self, native_addr: usize) {
+        self.settle_shown();
         self.scopes.open(native_addr, self.memory0().map(|m| m.scratch.mark()));
     }
 
     /// Ends the scopes of native frames at or below an address.
     pub(crate) fn close_scope(&self, native_addr: usize) {
+        self.settle_shown();
         let ended = self.scopes.close_to(native_addr);
         if let (Some(mark), Some(memory)) = (ended.scratch, self.memory0()) {
             memory.scratch.release(mark);

@@ -82,7 +82,8 @@ impl InstanceData {
 
     /// The slow path of a callback's entry check.
     pub(crate) fn admit(&self, sp: usize, shows_windows: impl FnOnce() -> bool) -> Admission {
-        if self.has_idle_windows() && self.may_enter_idle(sp) {
+        // On another thread the stack pointer is not on the owner's stack: nothing of the owner's is touched before that is known.
+        if self.call_windows.has_idle() && self.may_enter_idle(sp) {
             // What this callback is shown itself it finds open: the rest is closed when that is known.
             if !shows_windows() {
                 self.close_idle_windows();
@@ -152,6 +153,7 @@ impl InstanceData {
 
     /// No window is open any more that nobody uses.
     pub(super) fn allow_entry(&self) {
+        self.withdraw_window();
         if !self.trapped.get() {
             // SAFETY: as in `drop_below`.
             unsafe { (*self.head()).crossings = self.innermost() };
@@ -161,6 +163,7 @@ impl InstanceData {
 
     /// Nobody enters, and thunks that C returns to trap.
     fn block(&self) {
+        self.withdraw_window();
         self.trapped.set(true);
         self.blocked_at.set(self.innermost());
         // SAFETY: as in `drop_below`.

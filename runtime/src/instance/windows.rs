@@ -101,7 +101,8 @@ impl Instance {
 
     /// How often data of `[window]` parameters was shown to callbacks of this app, and in which way. On the owner's thread.
     pub fn window_counts(&self) -> WindowCounts {
-        self.data().call_windows.counts()
+        let counts = self.data().call_windows.counts();
+        WindowCounts { cached: counts.cached + self.data().shown_count(), ..counts }
     }
 }
 
@@ -146,13 +147,15 @@ impl InstanceData {
         // Frames of the app's that are on the stack go on without an entry check, and so do other members that call its functions.
         if self.alone.get() && self.depth.get() == 0 && !self.has_crossings() {
             self.bar_entry();
+            self.offer_window();
         } else {
             self.close_idle_windows();
         }
     }
 
-    /// Whether windows are open that nobody uses.
-    pub(super) fn has_idle_windows(&self) -> bool {
+    /// Whether windows are open that nobody uses. On the owner's thread.
+    fn has_idle_windows(&self) -> bool {
+        self.settle_shown();
         self.call_windows.has_idle()
     }
 

@@ -130,6 +130,23 @@ impl CallWindows {
         });
     }
 
+    /// The only window that is open, if nobody uses it, with what [`WindowSpace::changes`] was then.
+    pub(crate) fn only_idle(&self) -> Option<(Opened, u64)> {
+        match &self.open.borrow()[..] {
+            [window] if window.users == 0 => Some((window.opened, window.changes)),
+            _ => None,
+        }
+    }
+
+    /// The only window that is open, and that nobody was known to use, is used by somebody. Its key.
+    pub(crate) fn use_idle(&self) -> Option<u64> {
+        let mut open = self.open.borrow_mut();
+        let [window] = &mut open[..] else { return None };
+        window.users += 1;
+        self.idle.store(false, Ordering::Relaxed);
+        Some(window.key)
+    }
+
     pub(crate) fn count(&self, add: impl FnOnce(&mut WindowCounts)) {
         let mut counts = self.counts.get();
         add(&mut counts);

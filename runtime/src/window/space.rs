@@ -88,6 +88,11 @@ impl WindowSpace {
         self.changes.load(Ordering::Acquire)
     }
 
+    /// Where that number is, as long as this is there.
+    pub(crate) fn changes_counter(&self) -> *const u64 {
+        self.changes.as_ptr()
+    }
+
     fn has_none(&self) -> bool {
         self.count.load(Ordering::Acquire) == 0
     }

@@ -159,8 +159,6 @@ impl ShapeCompiler {
         let compiled = self.context.compile(&*self.isa, &mut ControlPlane::default());
         let compiled = compiled.map_err(|error| format!("{:?}", error.inner))?;
         let frame = arch::frame_layout(&compiled.buffer.unwind_info)?;
-        // One layout is for the whole shape, and the fast entry saves nothing.
-        let fast = fast.filter(|_| frame == FrameLayout::default());
         let unwind = unwind::Unwind::of(fast.as_ref(), compiled, &*self.isa)?;
         let traps = traps(compiled)?;
         let fast = fast.unwrap_or_default();

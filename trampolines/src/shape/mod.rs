@@ -14,6 +14,7 @@
 //! | `[user]` | its low half | zero-extended |
 //! | function pointer | slots | a thunk's parameter: [`ThunkFunction`]; a callback's result: slots |
 //! | `[handle]` | slots | a thunk's parameter: [`ThunkPointer`]; a callback's result: slots |
+//! | `[window]` | in a fast entry: where its region is open, its low half; else slots | |
 //! | all others | slots | slots |
 //!
 //! Where one value needs slots, all go through them ([`Signature::needs_slots`]): an array of 8-byte cells in the shape's frame, one for each
@@ -91,7 +92,7 @@ pub struct Shape {
     pub complete: u32,
     /// where the code refers to its record; empty in a thunk
     pub record_relocs: Vec<RecordReloc>,
-    /// What it saves of its caller's registers, for the signal handler: in a callback nothing, but where there are many arguments.
+    /// What it saves of its caller's registers, for the signal handler: in a fast entry nothing, and in few callbacks behind it.
     pub frame: FrameLayout,
     /// The instructions that can trap, by offset, ascending; empty in a callback.
     pub traps: Vec<(u32, TrapCode)>,

@@ -2,6 +2,7 @@
 
 use crate::world::{BASE, Callback, DEFAULT_FLOAT, DEFAULT_INT, LEN, add_to_cells, answer};
 use wasmbridge_artifact::Builtin;
+use wasmbridge_artifact::vmctx::ShownWindow;
 
 const REFUSE: u64 = u64::MAX;
 
@@ -213,4 +214,98 @@ fn slots_that_are_refused_give_the_default() {
     answer(0);
     let (result, args, called) = callback.run(3, |f: extern "C" fn(u64) -> i32| f(100));
     assert_eq!((result, args, called.len()), (DEFAULT_INT as i32, vec![], 1));
+}
+
+/// Where the window lies that is offered to fast entries, and how long it is.
+const WINDOW: (usize, u64) = (0x55_c410_0000, 0x1000);
+
+/// Offers a window, for reading.
+fn offer(callback: &mut Callback) {
+    static CHANGES: u64 = 7;
+    let world = &mut callback.world;
+    *world.shown = ShownWindow {
+        ceiling: usize::MAX,
+        changes_now: &raw const CHANGES,
+        changes: CHANGES,
+        native: WINDOW.0,
+        readable: WINDOW.1,
+        crossings: world.head.crossings,
+        ..ShownWindow::NONE
+    };
+    world.head.crossings = &raw mut world.head.refusing;
+}
+
+/// Whether a callback with the window offered is shown the data by its fast entry.
+fn is_shown(callback: &mut Callback, pointer: usize, count: u64) -> bool {
+    let open = callback.world.head.crossings;
+    offer(callback);
+    let before = callback.world.head.crossings;
+    let (result, args, called) = callback.run_once(9, |f: extern "C" fn(usize, u64) -> i32| f(pointer, count));
+    let shown = callback.world.shown.count == 1;
+    if shown {
+        assert_eq!(
+            (result, &args[..], &called[..]),
+            (9, &[pointer as u64 & 0xffff_ffff, count & 0xffff_ffff][..], &[][..])
+        );
+        assert_eq!((callback.world.shown.frame, callback.world.head.crossings), (0, before), "given back");
+    } else {
+        let builtins: Vec<Builtin> = called.iter().map(|(builtin, _)| *builtin).collect();
+        assert_eq!(builtins[0], Builtin::CallbackAdmit, "it is the complete callback's");
+    }
+    callback.world.head.crossings = open;
+    shown
+}
+
+#[test]
+fn a_window_is_shown_if_all_of_the_data_is_in_it() {
+    let (start, end) = (WINDOW.0, WINDOW.0 + WINDOW.1 as usize);
+    let mut event = Callback::new("int f(const void *p[window: read, in: 64], size_t n)");
+    for at in [start, start + 1, end - 64] {
+        assert!(is_shown(&mut event, at, 5));
+    }
+    for at in [start - 1, start - 64, end - 63, end, 0, 63, usize::MAX, usize::MAX - 64, start + (1 << 32), 1 << 63] {
+        assert!(!is_shown(&mut event, at, 5), "{at:#x}");
+    }
+    let mut counted = Callback::new("int f(const long long *p[window: read, in: n], int n)");
+    for (at, n) in [(start, 1), (start, 512), (end - 8, 1), (start, 0xabcd_0000_0001)] {
+        assert!(is_shown(&mut counted, at, n), "{at:#x} {n}");
+    }
+    for (at, n) in
+        [(start, 513), (end - 7, 1), (start, 0), (start, -1i64 as u64), (start, 0x2000_0000), (start, 0x8000_0000)]
+    {
+        assert!(!is_shown(&mut counted, at, n), "{at:#x} {n}");
+    }
+    let mut sized = Callback::new("int f(const int *p[window: read, in: n], size_t n)");
+    assert!(is_shown(&mut sized, start, 1024));
+    for n in [0, 1025, 1 << 32, (1 << 32) + 1, 1 << 62, u64::MAX] {
+        assert!(!is_shown(&mut sized, start, n), "{n}");
+    }
+    let mut byte = Callback::new("int f(const char *p[window: read, in: n], signed char n)");
+    assert!(is_shown(&mut byte, start, 0x7f));
+    assert!(!is_shown(&mut byte, start, 0x80), "it is negative");
+    let mut written = Callback::new("int f(void *p[window: write, inout: 64], size_t n)");
+    assert!(!is_shown(&mut written, start, 5), "none of it may be written");
+}
+
+#[test]
+fn a_window_is_shown_only_while_it_is_offered() {
+    let mut event = Callback::new("int f(const void *p[window: read, in: 64], size_t n)");
+    let spoils: [fn(&mut ShownWindow); 4] = [
+        |shown| shown.ceiling = 0,
+        |shown| shown.frame = 0x7000,
+        |shown| shown.changes += 1,
+        |shown| shown.readable = 63,
+    ];
+    for (i, spoil) in spoils.iter().enumerate() {
+        let open = event.world.head.crossings;
+        offer(&mut event);
+        spoil(&mut event.world.shown);
+        answer(0);
+        let (result, args, called) = event.run_once(9, |f: extern "C" fn(usize, u64) -> i32| f(WINDOW.0, 1));
+        assert_eq!((result, args, called[0].0), (DEFAULT_INT as i32, vec![], Builtin::CallbackAdmit), "{i}");
+        answer(1);
+        event.world.head.crossings = open;
+    }
+    event.world.head.stack_limit = usize::MAX;
+    assert!(!is_shown(&mut event, WINDOW.0, 1), "there is no stack left");
 }

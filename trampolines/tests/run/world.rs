@@ -9,7 +9,7 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use region::Protection;
 use std::cell::{Cell, RefCell};
 use wasmbridge_artifact::vmctx::{
-    CallbackRecord, CrossingFrame, DirectRecord, MemoryDef, ThunkRecord, VmHead, is_direct,
+    CallbackRecord, CrossingFrame, DirectRecord, MemoryDef, ShownWindow, ThunkRecord, VmHead, is_direct,
 };
 use wasmbridge_artifact::{Builtin, ValType};
 use wasmbridge_trampolines::{DirectShape, Shape, ShapeCompiler, Signature};
@@ -108,6 +108,8 @@ impl Placed {
 /// A fake instance.
 pub struct World {
     pub head: Box<VmHead>,
+    /// the window that is offered to fast entries: none, at first
+    pub shown: Box<ShownWindow>,
     /// Crossing frames; the array grows downwards from its end.
     pub crossings: Box<[CrossingFrame; 8]>,
     _memory: Box<MemoryDef>,
@@ -125,6 +127,7 @@ impl World {
         // The outermost one admits everyone, and the one for refusals nobody.
         let frame = |frame| CrossingFrame { frame, stack_pointer: 0, record: std::ptr::null() };
         let mut crossings = Box::new([frame(usize::MAX); 8]);
+        let mut shown = Box::new(ShownWindow::NONE);
         let head = Box::new(VmHead {
             host: std::ptr::null_mut(),
             stack_limit: 0,
@@ -135,11 +138,12 @@ impl World {
             capture: std::ptr::null_mut(),
             stack_pointer: 0x1234,
             refusing: frame(0),
+            shown: &mut *shown,
         });
         called();
         answer(1);
         add_to_cells(0);
-        World { head, crossings, _memory: memory, _builtins: builtins }
+        World { head, shown, crossings, _memory: memory, _builtins: builtins }
     }
 }
 
@@ -188,24 +192,7 @@ impl Callback {
         returns: u64,
         call: impl Fn(F) -> R,
     ) -> (R, Vec<u64>, Vec<Called>) {
-        assert_eq!(size_of::<F>(), size_of::<usize>(), "F is a function pointer");
-        let [fast, complete] = [0, self.complete].map(|offset| {
-            self.notes.fill(0);
-            self.notes[NOTES - 1] = returns;
-            let entry = self.placed.code().wrapping_add(offset);
-            // SAFETY: F is a function pointer (checked above) whose type the test has made to match the signature; at `entry` is a function
-            // of that type, in memory that is executable while `self` lives.
-            let function = unsafe { std::mem::transmute_copy::<*const u8, F>(&entry) };
-            let result = call(function);
-            let ran = self.notes[0] != 0;
-            let args = if ran { self.notes[1..1 + self.signature.params.len()].to_vec() } else { vec![] };
-            let mut called = called();
-            for (builtin, args) in &mut called {
-                let record = args.remove(0);
-                assert_eq!(record, self.placed.data::<CallbackRecord>() as u64, "{builtin:?} gets the record");
-            }
-            (result, args, called)
-        });
+        let [fast, complete] = [0, self.complete].map(|offset| self.run_at(offset, returns, &call));
         // Where the stack pointer or slots are is not the same twice.
         let comparable = |calls: &[Called]| {
             let calls = calls.iter().map(|(builtin, args)| match builtin {
@@ -216,6 +203,35 @@ impl Callback {
         };
         assert_eq!((&fast.0, &fast.1, comparable(&fast.2)), (&complete.0, &complete.1, comparable(&complete.2)));
         fast
+    }
+
+    /// Calls it at its address, as C does.
+    pub fn run_once<F: Copy, R>(&mut self, returns: u64, call: impl Fn(F) -> R) -> (R, Vec<u64>, Vec<Called>) {
+        self.run_at(0, returns, &call)
+    }
+
+    fn run_at<F: Copy, R>(
+        &mut self,
+        offset: usize,
+        returns: u64,
+        call: &impl Fn(F) -> R,
+    ) -> (R, Vec<u64>, Vec<Called>) {
+        assert_eq!(size_of::<F>(), size_of::<usize>(), "F is a function pointer");
+        self.notes.fill(0);
+        self.notes[NOTES - 1] = returns;
+        let entry = self.placed.code().wrapping_add(offset);
+        // SAFETY: F is a function pointer (checked above) whose type the test has made to match the signature; at `entry` is a function
+        // of that type, in memory that is executable while `self` lives.
+        let function = unsafe { std::mem::transmute_copy::<*const u8, F>(&entry) };
+        let result = call(function);
+        let ran = self.notes[0] != 0;
+        let args = if ran { self.notes[1..1 + self.signature.params.len()].to_vec() } else { vec![] };
+        let mut called = called();
+        for (builtin, args) in &mut called {
+            let record = args.remove(0);
+            assert_eq!(record, self.placed.data::<CallbackRecord>() as u64, "{builtin:?} gets the record");
+        }
+        (result, args, called)
     }
 }
 

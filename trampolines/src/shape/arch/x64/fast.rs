@@ -37,6 +37,7 @@
 
 use super::asm::{ARGUMENTS, Assembled, Assembler, If, Label, memory};
 use super::numbers;
+use super::shown::{self, Shown};
 use crate::signature::{Crossing, Scalar, Signature, Value};
 use cranelift_assembler_x64::gpr::enc::*;
 use cranelift_assembler_x64::{Imm8, inst};
@@ -59,16 +60,32 @@ pub(in crate::shape) fn fast_entry(signature: &Signature) -> Option<Assembled> {
     };
     let mut asm = Assembler::default();
     let slow = asm.label();
+    // At most as many as there are registers.
+    let windows = arguments.iter().filter(|argument| matches!(argument.kind, Kind::Window(_))).count();
+    let shows = windows > 0;
     let mut entry = Entry { asm, slow };
-    entry.admit();
+    if shows {
+        shown::admit(&mut entry.asm, slow);
+    } else {
+        entry.admit();
+    }
     entry.check(&arguments);
     entry.push_frame();
+    if shows {
+        shown::begin(&mut entry.asm, windows);
+    }
     entry.convert(&arguments);
     entry.call();
+    let end = shows.then(|| shown::end(&mut entry.asm));
     if let Some(scalar) = result {
         numbers::result_into_native(&mut entry.asm, scalar);
     }
     entry.pop_frame();
+    if let Some(end) = end {
+        entry.in_frame_again();
+        end.finish(&mut entry.asm);
+        entry.frame_is_gone();
+    }
     // The complete callback follows.
     entry.asm.bind(slow);
     Some(entry.asm.finish())
@@ -84,6 +101,7 @@ struct Argument {
 enum Kind {
     Number(Scalar),
     Pointer,
+    Window(Shown),
 }
 
 impl Argument {
@@ -101,6 +119,7 @@ impl Argument {
             Crossing::Pointer { .. } => Some(Kind::Pointer),
             // Zero-extended on its way out; of a native value that has more, nothing is cut off.
             Crossing::User => Some(Kind::Number(Scalar::ULONG)),
+            _ if param.window => Shown::of(param, signature).map(Kind::Window),
             _ => None,
         });
         let kinds = kinds.collect::<Option<Vec<Kind>>>()?;
@@ -117,7 +136,7 @@ fn gathers(arguments: &[Argument]) -> bool {
     arguments.iter().any(|argument| match argument.kind {
         Kind::Pointer => true,
         Kind::Number(Scalar::Int(int)) => int.narrows() && !int.signed,
-        Kind::Number(_) => false,
+        Kind::Number(_) | Kind::Window(_) => false,
     })
 }
 
@@ -142,6 +161,11 @@ impl Entry {
     /// The checks of all arguments: nothing that the C caller passed is changed before they are all done.
     fn check(&mut self, arguments: &[Argument]) {
         let Entry { asm, slow } = self;
+        for argument in arguments {
+            if let Kind::Window(shown) = &argument.kind {
+                shown.check(asm, *slow, argument.from);
+            }
+        }
         // Of what is gathered here, the high half must be 0.
         let mut gathered = false;
         for (place, argument) in arguments.iter().enumerate() {
@@ -191,7 +215,8 @@ impl Entry {
                 // Already there, if an earlier check was gathered first.
                 Kind::Pointer
                     if place > 0 && argument.is_last_pointer(place, arguments) && gathers(&arguments[..place]) => {}
-                Kind::Pointer => self.asm.emit(inst::movl_mr::new(to, from)),
+                // Of a window too: it is a region.
+                Kind::Pointer | Kind::Window(_) => self.asm.emit(inst::movl_mr::new(to, from)),
             }
         }
     }
@@ -202,19 +227,28 @@ impl Entry {
     }
 
     fn push_frame(&mut self) {
-        let asm = &mut self.asm;
-        asm.emit(inst::pushq_o::new(RBP));
-        asm.unwind(CallFrameInstruction::CfaOffset(16));
-        asm.unwind(CallFrameInstruction::Offset(X86_64::RBP, -16));
-        asm.emit(inst::movq_mr::new(RBP, RSP));
-        asm.unwind(CallFrameInstruction::CfaRegister(X86_64::RBP));
+        self.asm.emit(inst::pushq_o::new(RBP));
+        self.asm.unwind(CallFrameInstruction::CfaOffset(16));
+        self.asm.unwind(CallFrameInstruction::Offset(X86_64::RBP, -16));
+        self.asm.emit(inst::movq_mr::new(RBP, RSP));
+        self.asm.unwind(CallFrameInstruction::CfaRegister(X86_64::RBP));
     }
 
     fn pop_frame(&mut self) {
-        let asm = &mut self.asm;
-        asm.emit(inst::popq_o::new(RBP));
-        asm.unwind(CallFrameInstruction::Cfa(X86_64::RSP, 8));
-        asm.unwind(CallFrameInstruction::SameValue(X86_64::RBP));
-        asm.emit(inst::retq_zo::new());
+        self.asm.emit(inst::popq_o::new(RBP));
+        self.frame_is_gone();
+        self.asm.emit(inst::retq_zo::new());
+    }
+
+    /// What follows is code outside of the frame.
+    fn frame_is_gone(&mut self) {
+        self.asm.unwind(CallFrameInstruction::Cfa(X86_64::RSP, 8));
+        self.asm.unwind(CallFrameInstruction::SameValue(X86_64::RBP));
+    }
+
+    /// What follows is code inside of it.
+    fn in_frame_again(&mut self) {
+        self.asm.unwind(CallFrameInstruction::Cfa(X86_64::RBP, 16));
+        self.asm.unwind(CallFrameInstruction::Offset(X86_64::RBP, -16));
     }
 }

@@ -4,6 +4,7 @@ mod asm;
 mod direct;
 mod fast;
 mod numbers;
+mod shown;
 
 pub(in crate::shape) use asm::Assembled;
 pub(in crate::shape) use direct::{Direct, adaptor, direct};

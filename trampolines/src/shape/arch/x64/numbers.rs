@@ -65,7 +65,7 @@ fn truth(asm: &mut Assembler, register: u8) {
 }
 
 /// Extends an integer of up to 32 bits, of which more than it has of its own may be set; beyond 32, it is extended by zeros.
-fn extend(asm: &mut Assembler, to: u8, from: u8, int: Int) {
+pub(super) fn extend(asm: &mut Assembler, to: u8, from: u8, int: Int) {
     match (int.native_bytes, int.signed) {
         (1, true) => asm.emit(inst::movsbl_rm::new(to, from)),
         (1, false) => asm.emit(inst::movzbl_rm::new(to, from)),
