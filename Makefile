@@ -13,10 +13,10 @@ major := $(firstword $(subst ., ,$(version)))
 examples := $(MAKE) --no-print-directory -C c-examples RELEASE=$(release) HEADERS=$(abspath ffi/include) OUT=$(target)/c-examples
 
 .DEFAULT_GOAL := build
-.PHONY: help setup build demo test check bench peers sanitize install header clean
+.PHONY: help setup build demo test check bench peers fuzz fuzz-ci sanitize install header clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 setup: ## install the missing Debian packages (clang-19, wasi-libc, libsqlite3-dev, ...)
 	@scripts/setup
@@ -42,6 +42,12 @@ bench: setup build ## instruction counts against their budgets, and the timing p
 
 peers: setup ## one table of what crossings cost, here and with wasmtime and libffi (building wasmtime takes minutes)
 	@scripts/peers
+
+fuzz: ## the fuzzers, each kind of case for SECONDS (600), beginning with case FIRST (the time of day)
+	cd fuzz && $(CARGO) run --locked -- run --seconds $(or $(SECONDS),600) --first $(or $(FIRST),$(shell date +%s)0000)
+
+fuzz-ci: ## the fuzzers' first cases, for 40 seconds
+	cd fuzz && $(CARGO) run --locked -- run --seconds 10
 
 sanitize: ## the C API's test programs under valgrind and with sanitizers: takes minutes
 	@scripts/sanitize

@@ -31,12 +31,14 @@
 //! | 24..40 | XXH3-128 of the file with these sixteen bytes taken out |
 //! | 40..64 | the compiler's version, padded with zero bytes |
 //!
-//! The hash finds damage, not forgery: an artifact is native code, and whoever can write it can run anything.
+//! The hash finds damage, not forgery: an artifact is native code, and whoever can write it can run anything. What the hash lets pass is
+//! checked all the same, down to the last index (`check.rs`): whatever a file holds beside code, loading and instantiating it is an
+//! error or works.
 
-use crate::frames::{AddressMap, FunctionTable, NameTable, TrapTable};
+use crate::check;
+use crate::frames::{AddressMap, FunctionKind, FunctionTable, NameTable, TrapTable};
 use crate::handlers::HandlerTable;
-use crate::module::{ConstExpr, ConstOp, ElementItems, ImportKind, Module, SegmentMode};
-use crate::types::{TypeKind, ValType};
+use crate::module::Module;
 use crate::vmctx::VmLayout;
 use object::read::elf::{ElfFile64, FileHeader};
 use object::{LittleEndian, Object, ObjectSection};
@@ -222,6 +224,7 @@ impl Artifact {
         };
         let metadata = &file[range(section::MODULE)?];
         let module: Module = postcard::from_bytes(metadata).map_err(|e| ArtifactError::section(section::MODULE, e))?;
+        check::metadata(&module).map_err(|e| ArtifactError::section(section::MODULE, e))?;
         let layout = VmLayout::new(&module)
             .ok_or_else(|| ArtifactError::section(section::MODULE, "its vmctx would be too large"))?;
         let artifact = Artifact {
@@ -253,21 +256,35 @@ impl Artifact {
         }
         let table = self.functions(file);
         let text_len = (self.text.end - self.text.start) as u64;
+        let imported = module.imported_functions();
+        let defined = module.functions.len() - imported;
+        // Each function of the module and each entry is there once.
+        let mut seen = vec![false; defined + module.entries.len()];
         let mut end = 0;
-        let mut defined = 0;
         for record in table.iter() {
             if u64::from(record.start) < end {
                 return wrong(section::FUNCTIONS, "functions overlap or are not sorted");
             }
             end = u64::from(record.start) + u64::from(record.len);
-            defined += usize::from(record.kind == crate::FunctionKind::Wasm);
+            let place = match record.kind {
+                FunctionKind::Wasm => (record.index as usize).checked_sub(imported).filter(|&place| place < defined),
+                FunctionKind::Entry => module.entries.binary_search(&record.index).ok().map(|place| defined + place),
+            };
+            if place.is_none_or(|place| std::mem::replace(&mut seen[place], true)) {
+                return wrong(section::FUNCTIONS, "a function is not the module's, or there twice");
+            }
         }
         if end > text_len {
             return wrong(section::FUNCTIONS, "a function ends beyond the code");
         }
-        let imported = module.imported_functions();
-        if defined + imported != module.functions.len() {
-            return wrong(section::FUNCTIONS, "the number of functions is not that of the module");
+        if !seen.iter().all(|&seen| seen) {
+            return wrong(section::FUNCTIONS, "a function of the module is missing");
+        }
+        if !self.handlers(file).is_sound(text_len, module.tags.len()) {
+            return wrong(section::HANDLERS, "it is not a table of handlers for tags of the module");
+        }
+        if !check::is_unwind_table(&file[self.eh_frame.clone()], self.eh_frame.start, &self.text) {
+            return wrong(section::EH_FRAME, "it is not an unwind table of functions in the code");
         }
         let image_len = module.image.map_or(0, |i| i.len_bytes);
         if image_len != (self.image.end - self.image.start) as u64 {
@@ -276,77 +293,6 @@ impl Artifact {
         let data_len = (self.data.end - self.data.start) as u64;
         if module.data.iter().any(|d| d.start > d.end || d.end > data_len) {
             return wrong(section::DATA, "a segment ends beyond it");
-        }
-        self.check_types()?;
-        let functions = module.functions.len();
-        if module.escaping.iter().any(|&f| f as usize >= functions) || !module.escaping.is_sorted() {
-            return wrong(section::MODULE, "the escaping functions are not sorted functions of the module");
-        }
-        let segment_targets = |mode: &SegmentMode, count: usize| match mode {
-            SegmentMode::Active { index, .. } => (*index as usize) < count,
-            SegmentMode::Passive | SegmentMode::Declared => true,
-        };
-        if !module.data.iter().all(|d| segment_targets(&d.mode, module.memories.len()))
-            || !module.elements.iter().all(|e| segment_targets(&e.mode, module.tables.len()))
-        {
-            return wrong(section::MODULE, "a segment is for a table or memory that the module has not");
-        }
-        Ok(())
-    }
-
-    /// Every type that is named is there, and of the kind that it is named as.
-    fn check_types(&self) -> Result<(), ArtifactError> {
-        let wrong = |what: &str| Err(ArtifactError::section(section::MODULE, what));
-        let module = &self.module;
-        let count = module.types.len();
-        let mut end = 0usize;
-        for &len in &module.groups {
-            let start = end;
-            end = start.saturating_add(len as usize);
-            let Some(group) = module.types.get(start..end) else {
-                return wrong("a group has more types than there are");
-            };
-            for (i, ty) in group.iter().enumerate() {
-                if ty.supertype.is_some_and(|sup| sup as usize >= start + i) {
-                    return wrong("a type comes before its supertype");
-                }
-                if ty.type_indices().iter().any(|&index| index as usize >= end) {
-                    return wrong("a type names one of a later group");
-                }
-            }
-        }
-        if end != count {
-            return wrong("a type is in no group");
-        }
-        let is = |ty: u32, kind: TypeKind| module.types.get(ty as usize).is_some_and(|t| t.kind() == kind);
-        let imported = module.imports.iter().filter_map(|i| match i.kind {
-            ImportKind::Func(ty) | ImportKind::Tag(ty) => Some(ty),
-            _ => None,
-        });
-        if !module.functions.iter().chain(&module.tags).copied().chain(imported).all(|ty| is(ty, TypeKind::Func)) {
-            return wrong("a function or tag has a type that is not a function's");
-        }
-        let elements = module.tables.iter().map(|t| ValType::Ref(t.element));
-        let contents = module.globals.iter().map(|g| g.content);
-        if elements.chain(contents).filter_map(ValType::type_index).any(|index| index as usize >= count) {
-            return wrong("a table or global has a type that the module has not");
-        }
-        let allocates = |expr: &ConstExpr| {
-            expr.0.iter().all(|op| match *op {
-                ConstOp::StructNew(ty) | ConstOp::StructNewDefault(ty) => is(ty, TypeKind::Struct),
-                ConstOp::ArrayNew(ty) | ConstOp::ArrayNewDefault(ty) | ConstOp::ArrayNewFixed(ty, _) => {
-                    is(ty, TypeKind::Array)
-                }
-                _ => true,
-            })
-        };
-        let items = module.elements.iter().flat_map(|e| match &e.items {
-            ElementItems::Functions(_) => &[],
-            ElementItems::Expressions(items) => items.as_slice(),
-        });
-        let inits = module.global_inits.iter().chain(module.table_inits.iter().flatten());
-        if !inits.chain(items).all(allocates) {
-            return wrong("a constant expression makes an object of a type that is none");
         }
         Ok(())
     }

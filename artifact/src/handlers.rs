@@ -112,6 +112,24 @@ impl<'a> HandlerTable<'a> {
         self.len() == 0
     }
 
+    /// Whether it is as long as it says, with handlers that begin in a `.text` of so many bytes and are for so many tags.
+    pub(crate) fn is_sound(&self, text_len: u64, tags: usize) -> bool {
+        if self.0.is_empty() {
+            return true;
+        }
+        let calls = 1 + self.len() * RECORD;
+        let Some(count) = self.word(calls) else { return false };
+        let first = |call: usize| if call == self.len() { Some(count) } else { self.word(1 + call * RECORD + 2) };
+        let handlers = calls + 1;
+        let end = handlers + count as usize * RECORD;
+        self.0.len() == 4 * end
+            && (0..self.len()).all(|call| first(call) <= first(call + 1))
+            && (handlers..end).step_by(RECORD).all(|at| {
+                let tag = self.word(at).is_some_and(|tag| tag == ALL || (tag as usize) < tags);
+                tag && self.word(at + 1).is_some_and(|code| u64::from(code) < text_len)
+            })
+    }
+
     fn word(&self, index: usize) -> Option<u32> {
         let start = index.checked_mul(4)?;
         Some(u32::from_le_bytes(self.0.get(start..start.checked_add(4)?)?.try_into().ok()?))
@@ -181,6 +199,20 @@ mod tests {
             assert_eq!(Place::decode(place.encode()), Some(place));
         }
         assert_eq!(Place::decode(Place::Register(5).encode()), None);
+    }
+
+    #[test]
+    fn a_sound_table_is_whole_and_stays_inside_the_code_and_the_tags() {
+        let sound = |bytes: &[u8], text_len, tags| HandlerTable::new(bytes).is_sound(text_len, tags);
+        let bytes = table();
+        assert!(sound(&bytes, 71, 2) && sound(&[], 0, 0));
+        assert!(!sound(&bytes, 70, 2), "a handler begins behind the code");
+        assert!(!sound(&bytes, 71, 1), "a handler is for a tag that is not there");
+        assert!((1..bytes.len()).all(|len| !sound(&bytes[..len], 71, 2)));
+        assert!(!sound(&[255; 8], 71, 2));
+        let mut swapped = bytes.clone();
+        swapped[4 * 6] = 9;
+        assert!(!sound(&swapped, 71, 2), "a call's first handler is behind the last");
     }
 
     #[test]

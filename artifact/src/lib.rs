@@ -17,6 +17,7 @@
 //! | [`container`] | reading the ELF container; [`writer`] writes it (feature `write`) |
 
 pub mod builtins;
+mod check;
 pub mod container;
 pub mod frames;
 pub mod gc;

@@ -27,7 +27,15 @@ pub const FULL_RESERVATION: u64 = (8 << 30) + RESERVATION_GUARD;
 /// The last bytes of each reservation, never mapped: an access that starts below them never ends beyond. In bytes.
 pub const RESERVATION_GUARD: u64 = 64 << 10;
 
+/// The most bytes that a memory may reserve: half of what a process has of addresses on x86-64.
+pub const MAX_RESERVATION: u64 = 1 << 46;
+
 impl Target {
+    /// Whether a memory can reserve so many bytes: more than the guard, pages of 64 KiB, and no more than [`MAX_RESERVATION`].
+    pub fn is_reservation(bytes: u64) -> bool {
+        (RESERVATION_GUARD + 1..=MAX_RESERVATION).contains(&bytes) && bytes.is_multiple_of(64 << 10)
+    }
+
     /// The limit that compiled code checks `index + offset + size` against: a constant. What lies below it and is not mapped traps.
     /// `None` if the reservation makes the check needless.
     pub fn checked_bytes(&self) -> Option<u64> {

@@ -314,16 +314,13 @@ impl SubType {
         SubType { is_final: self.is_final, supertype: self.supertype.map(map), composite }
     }
 
-    /// The type indices in it.
-    pub fn type_indices(&self) -> Vec<u32> {
-        let of = |field: &FieldType| field.value().type_index();
-        let mut indices: Vec<u32> = match &self.composite {
-            Composite::Func(ty) => ty.type_indices().collect(),
-            Composite::Struct(fields) => fields.iter().filter_map(of).collect(),
-            Composite::Array(element) => of(element).into_iter().collect(),
-        };
-        indices.extend(self.supertype);
-        indices
+    /// The types of the values in it.
+    pub fn value_types(&self) -> Vec<ValType> {
+        match &self.composite {
+            Composite::Func(ty) => ty.params.iter().chain(&ty.results).copied().collect(),
+            Composite::Struct(fields) => fields.iter().map(|field| field.value()).collect(),
+            Composite::Array(element) => vec![element.value()],
+        }
     }
 }
 

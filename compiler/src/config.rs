@@ -4,7 +4,7 @@ use crate::CompileError;
 use cranelift_codegen::isa::{self, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable, SetError};
 use target_lexicon::triple;
-use wasmbridge_artifact::module::{FULL_RESERVATION, RESERVATION_GUARD, Target};
+use wasmbridge_artifact::module::{FULL_RESERVATION, MAX_RESERVATION, RESERVATION_GUARD, Target};
 
 /// How a module is compiled.
 #[derive(Debug, Clone)]
@@ -81,10 +81,10 @@ const X86_64_V2: [&str; 6] = ["has_cmpxchg16b", "has_sse3", "has_ssse3", "has_ss
 impl Config {
     /// The code generator for this configuration.
     pub(crate) fn isa(&self) -> Result<OwnedTargetIsa, CompileError> {
-        if self.memory_reservation <= RESERVATION_GUARD {
+        if !Target::is_reservation(self.memory_reservation) {
             let found = self.memory_reservation;
             let message = format!(
-                "a memory reservation of {found} bytes is too small: it needs more than its guard of {RESERVATION_GUARD}"
+                "there is no memory reservation of {found} bytes: it is a multiple of 64 KiB, more than the guard of {RESERVATION_GUARD} bytes and at most {MAX_RESERVATION}"
             );
             return Err(CompileError::Config(message));
         }
@@ -180,8 +180,10 @@ mod tests {
     }
 
     #[test]
-    fn a_reservation_of_nothing_but_its_guard_is_refused() {
-        let config = Config { memory_reservation: RESERVATION_GUARD, ..Config::default() };
-        assert!(matches!(config.isa().map(|_| ()), Err(CompileError::Config(_))));
+    fn a_reservation_that_no_memory_can_have_is_refused() {
+        for memory_reservation in [0, RESERVATION_GUARD, (1 << 20) + 1, MAX_RESERVATION + (1 << 16)] {
+            let config = Config { memory_reservation, ..Config::default() };
+            assert!(matches!(config.isa().map(|_| ()), Err(CompileError::Config(_))), "{memory_reservation}");
+        }
     }
 }

@@ -11,7 +11,6 @@ use crate::trap::backtrace;
 use crate::value::Value;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use wasmbridge_artifact::module::ExternIndex;
 use wasmbridge_artifact::vmctx::{ThunkRecord, entry};
 use wasmbridge_artifact::{FuncType, TrapCode, ValType};
 
@@ -88,13 +87,7 @@ impl Caller<'_> {
 
     /// The memory that the instance exports under a name.
     pub fn memory(&self, export: &str) -> Option<MemoryView> {
-        match self.instance.export(export)? {
-            ExternIndex::Memory(index) => {
-                let memory = self.instance.memory(index);
-                Some(MemoryView { base: memory.base(), len_bytes: memory.len_bytes(), shared: memory.ty().shared })
-            }
-            _ => None,
-        }
+        self.instance.memory_view(export)
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Instance {
     _not_sync: PhantomData<std::cell::Cell<()>>,
 }
 
-/// Where the app's memory 0 is.
+/// Where a memory of the app's is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryView {
     /// native address of guest address 0: a multiple of 4 GiB; it never changes
@@ -139,6 +139,14 @@ impl Instance {
         let len_bytes = self.data.memory_len();
         let ty = self.module().metadata().memories.first()?;
         Some(MemoryView { base: self.data.memory_base(), len_bytes, shared: ty.shared })
+    }
+
+    /// Where an exported memory is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`].
+    pub fn exported_memory(&self, name: &str) -> Result<MemoryView, Error> {
+        self.data.memory_view(name).ok_or_else(|| self.no_export("memory", name))
     }
 
     /// The native address of `len` bytes at a guest address of memory 0. In a window that is the address that the data had before.

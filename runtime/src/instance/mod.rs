@@ -205,6 +205,13 @@ impl InstanceData {
         unsafe { &*self.memories[index as usize] }
     }
 
+    /// Where the memory is that is exported under a name.
+    pub(crate) fn memory_view(&self, export: &str) -> Option<MemoryView> {
+        let ExternIndex::Memory(index) = self.export(export)? else { return None };
+        let memory = self.memory(index);
+        Some(MemoryView { base: memory.base(), len_bytes: memory.len_bytes(), shared: memory.ty().shared })
+    }
+
     pub(crate) fn table(&self, index: u32) -> &Table {
         // SAFETY: as for memories.
         unsafe { &*self.tables[index as usize] }
