@@ -3,9 +3,11 @@
 //! A C function behind a prototype is called directly, and never learns who calls. This is the other way in: for functions that work on
 //! the app itself (its memory, its end), such as those of WASI. A call costs what a C function with converted arguments costs.
 
-use crate::error::{Error, Trap};
+use crate::crossing::Refused;
+use crate::error::{Error, ErrorKind, Trap};
 use crate::instance::{InstanceData, MemoryView};
 use crate::linker::ThunkInfo;
+use crate::memory::Bytes;
 use crate::module::Module;
 use crate::trap::backtrace;
 use crate::value::Value;
@@ -89,6 +91,42 @@ impl Caller<'_> {
     pub fn memory(&self, export: &str) -> Option<MemoryView> {
         self.instance.memory_view(export)
     }
+
+    /// Whether bytes of the memory that the instance exports under a name may be read, or written: its own, or in a window.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such memory; [`ErrorKind::InvalidArgument`] if they may not, with the reason.
+    pub fn check(&self, export: &str, guest_addr: u64, len_bytes: u64, write: bool) -> Result<(), Error> {
+        self.bytes(export, guest_addr, len_bytes, write).map(drop)
+    }
+
+    /// Copies bytes out of the memory that the instance exports under a name: its own, or in a window.
+    ///
+    /// # Errors
+    /// As for [`Caller::check`].
+    pub fn read(&self, export: &str, guest_addr: u64, into: &mut [u8]) -> Result<(), Error> {
+        self.bytes(export, guest_addr, into.len() as u64, false)?.read(into).map_err(refused)
+    }
+
+    /// Copies bytes into the memory that the instance exports under a name: its own, or in a window.
+    ///
+    /// # Errors
+    /// As for [`Caller::check`].
+    pub fn write(&self, export: &str, guest_addr: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.bytes(export, guest_addr, bytes.len() as u64, true)?.write(bytes).map_err(refused)
+    }
+
+    fn bytes(&self, export: &str, guest_addr: u64, len: u64, write: bool) -> Result<Bytes, Error> {
+        let memory = self
+            .instance
+            .exported_memory(export)
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("the app exports no memory named `{export}`")))?;
+        memory.bytes(guest_addr, len, write).map_err(refused)
+    }
+}
+
+fn refused(why: Refused) -> Error {
+    Error::new(ErrorKind::InvalidArgument, why)
 }
 
 /// The C function behind every host function: called by the thunk with its record and its slots.
@@ -139,7 +177,7 @@ pub(crate) fn check_type(name: &str, ty: &FuncType) -> Result<(), Error> {
         None => Ok(()),
         Some(index) => {
             let message = format!("the type of `{name}` names type {index} of a module; use funcref instead");
-            Err(Error::new(crate::error::ErrorKind::InvalidArgument, message))
+            Err(Error::new(ErrorKind::InvalidArgument, message))
         }
     }
 }

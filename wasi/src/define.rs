@@ -1,11 +1,12 @@
 //! The functions, defined in a linker, and how they see the app's memory.
 
+use crate::windows::{self, MEMORY};
 use std::cell::UnsafeCell;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use wasi_common::{I32Exit, WasiCtx};
-use wasmbridge_runtime::{Caller, Error, FuncType, Linker, Stop, ValType, Value};
+use wasmbridge_runtime::{Caller, Error, FuncType, Linker, MemoryView, Stop, ValType, Value};
 use wiggle::GuestMemory;
 
 /// A type of C's that WASI's functions take and return.
@@ -37,18 +38,27 @@ impl Scalar for i64 {
 /// Defines functions of one snapshot, each of which returns an `errno`. The types of the parameters are checked against the
 /// implementation's by the compiler.
 macro_rules! functions {
-    ($linker:ident, $context:ident, $name:literal, $snapshot:ident :: $module:ident; $($function:ident: $($param:ident: $ty:ty),*;)*) => {
+    ($linker:ident, $context:ident, $name:literal, $snapshot:ident :: $module:ident, $filestat:literal; $($function:ident: $($param:ident: $ty:ty),*;)*) => {
         $({
             let context = $context.clone();
+            let pointers = windows::pointers(stringify!($function), $filestat);
             let ty = FuncType { params: vec![$(<$ty as Scalar>::TYPE),*], results: vec![ValType::I32] };
             $linker.define_host($name, stringify!($function), ty, move |caller, args, results| {
+                let view = memory(caller)?;
+                let mut carried = windows::carry(caller, view.len_bytes, args, &pointers)?;
+                let (args, mut memory) = match &mut carried {
+                    None => (args, whole(&view)),
+                    Some(carried) => (&carried.args[..], GuestMemory::Unshared(&mut carried.bytes)),
+                };
                 let [$($param),*] = args else { unreachable!("the linker checked the type") };
-                let (mut context, mut memory) = (context.clone(), memory(caller)?);
+                let mut context = context.clone();
                 let call = wasi_common::snapshots::$snapshot::$module::$function(
                     &mut context, &mut memory $(, <$ty as Scalar>::of($param))*
                 );
-                results[0] = Value::I32(complete(call)?);
-                Ok(())
+                let errno = complete(call)?;
+                results[0] = Value::I32(errno);
+                // What a call writes that fails means nothing.
+                carried.filter(|_| errno == 0).map_or(Ok(()), |carried| carried.deliver(caller))
             })?;
         })*
     };
@@ -58,9 +68,9 @@ macro_rules! functions {
 pub(crate) fn define(linker: &mut Linker, context: &WasiCtx) -> Result<(), Error> {
     /// What both snapshots have.
     macro_rules! both {
-        ($name:literal, $snapshot:ident :: $module:ident) => {
+        ($name:literal, $snapshot:ident :: $module:ident, $filestat:literal) => {
             functions! {
-                linker, context, $name, $snapshot::$module;
+                linker, context, $name, $snapshot::$module, $filestat;
                 args_get: argv: i32, bytes: i32;
                 args_sizes_get: count: i32, len: i32;
                 environ_get: environ: i32, bytes: i32;
@@ -111,28 +121,32 @@ pub(crate) fn define(linker: &mut Linker, context: &WasiCtx) -> Result<(), Error
             linker.define_host($name, "proc_exit", ty, |_, args, _| Err(Stop::Exit(i32::of(&args[0]))))?;
         };
     }
-    both!("wasi_snapshot_preview1", preview_1::wasi_snapshot_preview1);
-    both!("wasi_unstable", preview_0::wasi_unstable);
+    both!("wasi_snapshot_preview1", preview_1::wasi_snapshot_preview1, 64);
+    both!("wasi_unstable", preview_0::wasi_unstable, 56);
     functions! {
-        linker, context, "wasi_snapshot_preview1", preview_1::wasi_snapshot_preview1;
+        linker, context, "wasi_snapshot_preview1", preview_1::wasi_snapshot_preview1, 64;
         sock_accept: fd: i32, flags: i32, out: i32;
     }
     Ok(())
 }
 
 /// The memory that the caller exports for WASI to use.
-fn memory<'a>(caller: &'a Caller<'_>) -> Result<GuestMemory<'a>, Stop> {
+fn memory(caller: &Caller<'_>) -> Result<MemoryView, Stop> {
     let none = || Stop::Failed("the app exports no memory named `memory`, which WASI needs".to_owned());
-    let view = caller.memory("memory").ok_or_else(none)?;
+    caller.memory(MEMORY).ok_or_else(none)
+}
+
+/// All of it, while its instance waits for a call.
+fn whole(view: &MemoryView) -> GuestMemory<'_> {
     let len = view.len_bytes as usize;
     // SAFETY: the memory's bytes stay where they are as long as the instance lives, which waits for this call. Only this thread may run it or
     // touch a memory that is not shared; a shared one is given as cells, which others may write to.
-    Ok(unsafe {
+    unsafe {
         match view.shared {
             false => GuestMemory::Unshared(std::slice::from_raw_parts_mut(view.base, len)),
             true => GuestMemory::Shared(std::slice::from_raw_parts(view.base.cast::<UnsafeCell<u8>>(), len)),
         }
-    })
+    }
 }
 
 /// The result of a function of the implementation's. Its futures never wait: what takes time blocks.

@@ -29,8 +29,10 @@
 //! |---|---|
 //! | `config` | what an app is given |
 //! | `define` | the functions, defined in a linker, and how they see the app's memory |
+//! | `windows` | how they see windows |
 
 mod config;
 mod define;
+mod windows;
 
 pub use config::{WasiConfig, WasiError};

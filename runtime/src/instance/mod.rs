@@ -205,10 +205,15 @@ impl InstanceData {
         unsafe { &*self.memories[index as usize] }
     }
 
+    /// The memory that is exported under a name.
+    pub(crate) fn exported_memory(&self, export: &str) -> Option<&Memory> {
+        let ExternIndex::Memory(index) = self.export(export)? else { return None };
+        Some(self.memory(index))
+    }
+
     /// Where the memory is that is exported under a name.
     pub(crate) fn memory_view(&self, export: &str) -> Option<MemoryView> {
-        let ExternIndex::Memory(index) = self.export(export)? else { return None };
-        let memory = self.memory(index);
+        let memory = self.exported_memory(export)?;
         Some(MemoryView { base: memory.base(), len_bytes: memory.len_bytes(), shared: memory.ty().shared })
     }
 
