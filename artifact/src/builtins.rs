@@ -12,6 +12,16 @@ pub enum Word {
     I64,
 }
 
+/// What [`Builtin::CallbackAdmit`] says.
+pub mod admission {
+    /// answer with the default value
+    pub const REFUSE: u32 = 0;
+    /// enter
+    pub const ENTER: u32 = 1;
+    /// the call has been carried out, and its result is in the cells
+    pub const ANSWERED: u32 = 2;
+}
+
 macro_rules! builtins {
     ($($(#[$doc:meta])* $name:ident = $id:literal ($($param:ident),*) $(-> $result:ident)?;)*) => {
         /// A builtin function; its number is its index in the table.
@@ -78,8 +88,9 @@ builtins! {
     /// `(vmctx, segment)`
     ElemDrop = "elem_drop" (I64, I32);
 
-    /// `(callback record, stack pointer) -> 1 to enter, 0 to answer with the default value`: the slow path of a callback's entry check.
-    CallbackAdmit = "callback_admit" (I64, I64) -> I32;
+    /// `(callback record, stack pointer, native arguments, cells of the result) -> an` [`admission`]: the slow path of a callback's entry check. The cells of
+    /// the result are those of the arguments, unless it is a struct.
+    CallbackAdmit = "callback_admit" (I64, I64, I64, I64) -> I32;
     /// `(callback record, native arguments) -> 1 to enter, 0 to answer with the default value`: replaces each native argument (8 bytes
     /// each) by its wasm value, for signatures with arguments that take more than a check.
     CallbackEnter = "callback_enter" (I64, I64) -> I32;

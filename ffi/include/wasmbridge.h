@@ -47,7 +47,8 @@
  *
  * Threads: engines, modules, linkers and errors may be used on any thread, by one at a time unless the function says otherwise. An instance
  * belongs to the thread that made it (or took it with wb_instance_attach) and is used on that thread only. On another one wb_instance_call is
- * an error of the kind WB_ERROR_BUSY, and a callback answers with its default value.
+ * an error of the kind WB_ERROR_BUSY, and a callback answers with its default value; or, if its prototype or its options say so, leaves its call for the
+ * instance's thread, which makes it in wb_instance_poll (wb_instance_set_notify wakes that), and waits for it or goes on.
  *
  * Native data in place: a window (`wb_window_map`) is a range of the app's addresses whose pages are those of native data. A region (`wb_region_new`)
  * is memory that several apps may be given. Neither is copied; what an app may do with it the processor's memory management enforces. What an app may
@@ -280,6 +281,52 @@ typedef enum wb_framekind {
 } wb_framekind;
 
 /**
+ * Why a callback has answered with its default value.
+ */
+typedef enum wb_refusal {
+    /**
+     * It never has.
+     */
+    WB_REFUSED_NEVER = 0,
+    /**
+     * The app's function trapped, or a value did not cross: the app has an error.
+     */
+    WB_REFUSED_FAILED = 1,
+    /**
+     * An error of the app waited to be taken.
+     */
+    WB_REFUSED_PENDING = 2,
+    /**
+     * The callback has ended: its instance is gone, or nobody keeps it any more by its prototype.
+     */
+    WB_REFUSED_GONE = 3,
+    /**
+     * It was called on another thread than the app's, and does not say what to do there.
+     */
+    WB_REFUSED_OTHER_THREAD = 4,
+    /**
+     * It was called on another thread, and as many calls as may be were kept already.
+     */
+    WB_REFUSED_QUEUE_FULL = 5,
+    /**
+     * Its caller would have waited for a thread that waits for the caller, itself or by others.
+     */
+    WB_REFUSED_CIRCLE = 6,
+    /**
+     * The app's thread did not make the call in time.
+     */
+    WB_REFUSED_TIMEOUT = 7,
+    /**
+     * The app's thread has ended, or is another process's.
+     */
+    WB_REFUSED_OWNER_ENDED = 8,
+    /**
+     * For a reason that this version of the header does not name.
+     */
+    WB_REFUSED_OTHERWISE = 255,
+} wb_refusal;
+
+/**
  * How native data came to be visible.
  */
 typedef enum wb_windowmode {
@@ -457,6 +504,16 @@ typedef struct wb_val {
 typedef uint32_t wb_ontrap;
 
 /**
+ * What happens to a call that arrives on another thread than the instance's.
+ */
+typedef uint32_t wb_onthread;
+
+/**
+ * What happens to a call while an error of the app waits to be taken.
+ */
+typedef uint32_t wb_whilepending;
+
+/**
  * Settings of a callback. Set all of it to zero first (`wb_callback_options options = {0};`): zero is each setting's default, and a later
  * version may have more of them.
  *
@@ -477,6 +534,18 @@ typedef struct wb_callback_options {
      * WB_ON_TRAP_UNWIND.
      */
     wb_ontrap on_trap;
+    /**
+     * What a call does that arrives on another thread than the instance's: one of WB_ON_THREAD_REFUSE, which is 0, WB_ON_THREAD_WAIT, WB_ON_THREAD_QUEUE.
+     */
+    wb_onthread on_thread;
+    /**
+     * With WB_ON_THREAD_WAIT: for how many milliseconds a caller waits at most; 0 for as long as it takes.
+     */
+    uint32_t wait_ms;
+    /**
+     * What a call does while an error of the app waits to be taken: one of WB_WHILE_PENDING_DEFAULT, which is 0, WB_WHILE_PENDING_RUN.
+     */
+    wb_whilepending while_pending;
 } wb_callback_options;
 
 /**
@@ -572,6 +641,33 @@ typedef uint32_t wb_wasi_stream;
  * called ends with `[unwind]`. Elsewhere, and where the app has not called C at all, as WB_ON_TRAP_RETURN.
  */
 #define WB_ON_TRAP_UNWIND 2
+
+/**
+ * It gets the default value.
+ */
+#define WB_ON_THREAD_REFUSE 0
+
+/**
+ * It waits until the instance's thread has made it: in `wb_instance_poll`, or when a `wb_instance_call` that is not inside of another one returns. A caller for
+ * which that thread waits, by callbacks that wait, is refused; that it waits in another way cannot be seen, and a limit (`wait_ms`) ends it.
+ */
+#define WB_ON_THREAD_WAIT 1
+
+/**
+ * It gets the default value at once. Its arguments are copied, with texts and `[in: n]` data, and the instance's thread makes the call in `wb_instance_poll`. A prototype
+ * with a parameter that cannot be copied is refused with WB_ERROR_PROTOTYPE.
+ */
+#define WB_ON_THREAD_QUEUE 2
+
+/**
+ * It gets the default value.
+ */
+#define WB_WHILE_PENDING_DEFAULT 0
+
+/**
+ * The app's function runs all the same: to free what C gives back, for instance.
+ */
+#define WB_WHILE_PENDING_RUN 1
 
 /**
  * The standard input.
@@ -794,8 +890,8 @@ wb_error *wb_instance_call(const wb_instance *instance,
  * `*callback` is a C function of the type that the prototype says: cast it to that. The same function and prototype always give the
  * same address. `options` may be NULL, for the defaults; those of an address that was made before stay. All is only read.
  *
- * The callback is called on the instance's thread, from C that the app called or that the host called; elsewhere it answers with its default
- * value. Arguments are converted and checked as the prototype says; a pointer that is not into the app's memory is refused, and so is every value
+ * The callback is called on the instance's thread, from C that the app called or that the host called; elsewhere it does what `options` say
+ * (`on_thread`). Arguments are converted and checked as the prototype says; a pointer that is not into the app's memory is refused, and so is every value
  * that does not fit: the app then has an error, and the callback answers with its default value. A `longjmp` across it is fine.
  *
  * It may be called for as long as the process lives: when the instance is gone it answers with its default value. `wb_callback_delete`
@@ -890,6 +986,48 @@ wb_error *wb_instance_attach(const wb_instance *instance);
  * Not while the app runs: not from inside a C function that it calls, or a callback. On the instance's thread.
  */
 void wb_instance_delete(wb_instance *instance);
+
+/**
+ * Makes the calls of callbacks that other threads have left for an app's thread (`[thread: wait]`, `[thread: queue]`): as many as there are now, in the order
+ * in which they were left. For this instance, and those that it shares exports with.
+ *
+ * If there is none, it waits for one: `timeout_ms` milliseconds at most, not at all if that is 0, as long as it takes if it is negative. How many calls it has
+ * made is written to `*calls`, which may be NULL; after an error nothing is.
+ *
+ * Fails with the error of a call that failed, where C that no app had called would have left it to `wb_instance_take_error`; calls may be left then: poll
+ * again. Fails with WB_ERROR_BUSY for another thread's instance, or one with an error that nobody has taken.
+ *
+ * On the instance's thread; also from inside C functions that the app calls, such as the handlers of an event loop. An exception of C++ that a function
+ * called by the app throws passes through; a `longjmp` out of this call is not allowed.
+ */
+wb_error *wb_instance_poll(const wb_instance *instance,
+                           int32_t timeout_ms,
+                           size_t *calls);
+
+/**
+ * Has `notify` called with `data` whenever another thread has left a call for the instance, on that thread: to wake the one that is to call
+ * `wb_instance_poll`, by `uv_async_send` or a write to an `eventfd`, for instance. NULL for `notify` for nothing of the kind.
+ *
+ * When this returns, the former function is not running and is not called any more; the same holds after `wb_instance_delete`. `notify` may be called
+ * by several threads at once. It must not call functions of the instance's, nor wait for its thread. `data` is not touched. On the instance's thread.
+ */
+wb_error *wb_instance_set_notify(const wb_instance *instance,
+                                 void (*notify)(void *data),
+                                 void *data);
+
+/**
+ * Has at most so many calls kept for `[thread: queue]`; 1024 if nothing is said. Further ones get the default value (WB_REFUSED_QUEUE_FULL). On the
+ * instance's thread.
+ */
+wb_error *wb_instance_set_queue_limit(const wb_instance *instance,
+                                      size_t calls);
+
+/**
+ * Writes to `*why` why a callback answered with its default value last. Any thread.
+ *
+ * Fails with WB_ERROR_NOT_FOUND if `callback` is not the address of a callback.
+ */
+wb_error *wb_callback_last_refusal(wb_fn callback, wb_refusal *why);
 
 /**
  * Makes every object of the type `derived *` one of the type `base *` too, for apps that are instantiated with this linker from then on: a

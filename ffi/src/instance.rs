@@ -6,7 +6,7 @@ use crate::value::{wb_fn, wb_val};
 use std::ffi::{c_char, c_void};
 use std::ptr;
 use wasmbridge_runtime::metadata::ExternIndex;
-use wasmbridge_runtime::{Answer, CallbackOptions, Instance, NativeFn, OnTrap, Value};
+use wasmbridge_runtime::{Answer, CallbackOptions, Instance, NativeFn, OnThread, OnTrap, Value, WhilePending};
 
 /// An instance: one running copy of an app.
 ///
@@ -94,6 +94,12 @@ pub struct wb_callback_options {
     /// What happens to C when the app's function traps, or a value does not cross: one of WB_ON_TRAP_RETURN, which is 0, WB_ON_TRAP_ABORT,
     /// WB_ON_TRAP_UNWIND.
     pub on_trap: wb_ontrap,
+    /// What a call does that arrives on another thread than the instance's: one of WB_ON_THREAD_REFUSE, which is 0, WB_ON_THREAD_WAIT, WB_ON_THREAD_QUEUE.
+    pub on_thread: wb_onthread,
+    /// With WB_ON_THREAD_WAIT: for how many milliseconds a caller waits at most; 0 for as long as it takes.
+    pub wait_ms: u32,
+    /// What a call does while an error of the app waits to be taken: one of WB_WHILE_PENDING_DEFAULT, which is 0, WB_WHILE_PENDING_RUN.
+    pub while_pending: wb_whilepending,
 }
 
 /// What happens to C when a callback fails.
@@ -106,6 +112,26 @@ pub const WB_ON_TRAP_ABORT: wb_ontrap = 1;
 /// The C functions between the app's call of the C library and the callback are skipped, as by a `longjmp`, if the prototype of what the app has
 /// called ends with `[unwind]`. Elsewhere, and where the app has not called C at all, as WB_ON_TRAP_RETURN.
 pub const WB_ON_TRAP_UNWIND: wb_ontrap = 2;
+
+/// What happens to a call that arrives on another thread than the instance's.
+pub type wb_onthread = u32;
+
+/// It gets the default value.
+pub const WB_ON_THREAD_REFUSE: wb_onthread = 0;
+/// It waits until the instance's thread has made it: in `wb_instance_poll`, or when a `wb_instance_call` that is not inside of another one returns. A caller for
+/// which that thread waits, by callbacks that wait, is refused; that it waits in another way cannot be seen, and a limit (`wait_ms`) ends it.
+pub const WB_ON_THREAD_WAIT: wb_onthread = 1;
+/// It gets the default value at once. Its arguments are copied, with texts and `[in: n]` data, and the instance's thread makes the call in `wb_instance_poll`. A prototype
+/// with a parameter that cannot be copied is refused with WB_ERROR_PROTOTYPE.
+pub const WB_ON_THREAD_QUEUE: wb_onthread = 2;
+
+/// What happens to a call while an error of the app waits to be taken.
+pub type wb_whilepending = u32;
+
+/// It gets the default value.
+pub const WB_WHILE_PENDING_DEFAULT: wb_whilepending = 0;
+/// The app's function runs all the same: to free what C gives back, for instance.
+pub const WB_WHILE_PENDING_RUN: wb_whilepending = 1;
 
 /// # Safety
 /// `options` is NULL or points to options.
@@ -126,7 +152,21 @@ unsafe fn options(options: *const wb_callback_options) -> crate::boundary::Resul
         WB_ON_TRAP_UNWIND => OnTrap::Unwind,
         other => return Err(invalid(format!("`options` has an `on_trap` of {other}, which does not exist"))),
     };
-    Ok(CallbackOptions { default, trap })
+    let thread = match (options.on_thread, options.wait_ms) {
+        (WB_ON_THREAD_REFUSE, 0) => OnThread::Refuse,
+        (WB_ON_THREAD_QUEUE, 0) => OnThread::Queue,
+        (WB_ON_THREAD_WAIT, ms) => OnThread::Wait { timeout_ms: (ms > 0).then_some(ms) },
+        (WB_ON_THREAD_REFUSE | WB_ON_THREAD_QUEUE, _) => {
+            return Err(invalid("`options` has a `wait_ms`, but not WB_ON_THREAD_WAIT"));
+        }
+        (other, _) => return Err(invalid(format!("`options` has an `on_thread` of {other}, which does not exist"))),
+    };
+    let pending = match options.while_pending {
+        WB_WHILE_PENDING_DEFAULT => WhilePending::Default,
+        WB_WHILE_PENDING_RUN => WhilePending::Run,
+        other => return Err(invalid(format!("`options` has a `while_pending` of {other}, which does not exist"))),
+    };
+    Ok(CallbackOptions { default, trap, thread, pending })
 }
 
 fn function(native: NativeFn) -> wb_fn {
@@ -140,8 +180,8 @@ fn function(native: NativeFn) -> wb_fn {
 /// `*callback` is a C function of the type that the prototype says: cast it to that. The same function and prototype always give the
 /// same address. `options` may be NULL, for the defaults; those of an address that was made before stay. All is only read.
 ///
-/// The callback is called on the instance's thread, from C that the app called or that the host called; elsewhere it answers with its default
-/// value. Arguments are converted and checked as the prototype says; a pointer that is not into the app's memory is refused, and so is every value
+/// The callback is called on the instance's thread, from C that the app called or that the host called; elsewhere it does what `options` say
+/// (`on_thread`). Arguments are converted and checked as the prototype says; a pointer that is not into the app's memory is refused, and so is every value
 /// that does not fit: the app then has an error, and the callback answers with its default value. A `longjmp` across it is fine.
 ///
 /// It may be called for as long as the process lives: when the instance is gone it answers with its default value. `wb_callback_delete`

@@ -15,6 +15,7 @@ mod instance;
 mod linker;
 mod module;
 mod region;
+mod thread;
 mod value;
 #[cfg(feature = "wasi")]
 mod wasi;
@@ -27,6 +28,7 @@ pub use instance::*;
 pub use linker::*;
 pub use module::*;
 pub use region::*;
+pub use thread::*;
 pub use value::*;
 #[cfg(feature = "wasi")]
 pub use wasi::*;

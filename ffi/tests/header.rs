@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 
 /// In the header's order.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     "value.rs",
     "error.rs",
     "engine.rs",
     "module.rs",
     "linker.rs",
     "instance.rs",
+    "thread.rs",
     "handles.rs",
     "window.rs",
     "region.rs",

@@ -1,10 +1,11 @@
 //! The functions that compiled code, thunks and callbacks call. See the artifact crate for what each takes and gives.
 //!
-//! They run on the owner's thread, between two instructions of the guest, or, for callbacks, before it. None unwinds: they are
-//! `extern "C"`, a panic aborts.
+//! They run on the owner's thread, between two instructions of the guest, or, for callbacks, before it; only `callback_admit` on any thread. None unwinds: they are
+//! `extern "C"`, a panic aborts. Only what `callback_admit` and `call_variadic` call may, and passes through.
 
-use crate::callback;
+use crate::callback::{self, Refusal};
 use crate::crossing::extents::After;
+use crate::crossing::replay::Cells;
 use crate::crossing::variadic::call_variadic;
 use crate::crossing::{Refused, inbound, outbound, value_name};
 use crate::exception::throw::throw;
@@ -16,6 +17,7 @@ use crate::os::guarded::{self, Fault};
 use crate::trap::policy;
 use crate::wait;
 use wasmbridge_artifact::Builtin;
+use wasmbridge_artifact::builtins::admission;
 use wasmbridge_artifact::gc::VmTag;
 use wasmbridge_artifact::vmctx::{CallbackRecord, ThunkRecord, VmHead};
 
@@ -320,30 +322,46 @@ unsafe fn refuse(record: *const CallbackRecord, why: String) {
     // SAFETY: the record of a callback that is being called, on its instance's thread: its entry check has passed.
     unsafe {
         instance((*record).owner).refused_at_boundary(why, Some(inbound::info(record).name.clone()));
-        callback::count_refused(&*record);
+        callback::count_refused(&*record, Refusal::Failed);
         callback::returned(record);
         policy::failed(record, policy::From::Builtin);
     }
 }
 
-unsafe extern "C" fn callback_admit(record: *const CallbackRecord, sp: u64) -> u32 {
-    // SAFETY: the record of a callback that is being called: it was stamped and not freed. Its instance may be gone.
-    let admission = unsafe {
-        let live = !(*(*record).vmctx).host.is_null();
-        let shows_windows = || inbound::info(record).signature.shows_windows();
-        if live { instance((*record).vmctx).admit(sp as usize, shows_windows) } else { Admission::Refused }
-    };
-    if admission == Admission::Entered {
-        return 1;
+unsafe extern "C-unwind" fn callback_admit(
+    record: *const CallbackRecord,
+    sp: u64,
+    arguments: *mut u64,
+    result: *mut u64,
+) -> u32 {
+    let cells = Cells { arguments, result };
+    // SAFETY: the record of a callback that is being called: it was stamped and not freed.
+    let info = unsafe { inbound::info(record) };
+    if !info.inbox.is_own() {
+        // SAFETY: see above; the shape gives its own cells.
+        return unsafe { callback::answer_foreign(record, cells) };
     }
-    // SAFETY: see above; a callback fails on its instance's thread.
-    unsafe {
-        callback::count_refused(&*record);
-        if admission == Admission::Failed {
-            policy::failed(record, policy::From::Builtin);
+    // SAFETY: see above. On this thread its instance is not deleted meanwhile; it may be gone.
+    let instance = unsafe { (!(*(*record).vmctx).host.is_null()).then(|| instance((*record).vmctx)) };
+    let admission = instance.map(|instance| (instance, instance.admit(sp as usize, || info.signature.shows_windows())));
+    let why = match admission {
+        Some((_, Admission::Entered)) => return admission::ENTER,
+        Some((instance, Admission::Pending)) if info.policies.runs_while_pending() => {
+            // SAFETY: see above.
+            unsafe { instance.run_while_pending(info, cells) };
+            return admission::ANSWERED;
         }
+        Some((_, Admission::Pending)) => Refusal::Pending,
+        Some((_, Admission::Refused)) => Refusal::OtherThread,
+        Some((_, Admission::Failed)) => Refusal::Failed,
+        None => Refusal::Gone,
+    };
+    info.refusals.add(why);
+    if why == Refusal::Failed {
+        // SAFETY: see above; a callback fails on its instance's thread.
+        unsafe { policy::failed(record, policy::From::Builtin) };
     }
-    0
+    admission::REFUSE
 }
 
 unsafe extern "C" fn callback_enter(record: *const CallbackRecord, slots: *mut u64) -> u32 {

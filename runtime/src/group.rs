@@ -80,6 +80,7 @@ impl Group {
         state.owner = thread_id();
         state.stack = usable(thread_stack(), self.stack_reserve);
         for member in &state.members {
+            member.inbox().attach();
             member.set_stack(state.stack);
         }
         Ok(())

@@ -26,6 +26,7 @@
 //! | `gc` | the collected heap |
 //! | `types` | the types of all modules of an engine |
 //! | `wait` | threads that wait for a place in a shared memory |
+//! | `thread` | calls that arrive on other threads than the app's |
 //! | `group` | who may enter: threads, stacks, pending traps |
 //! | `trap` | from a fault to an error: signal handler, unwinding, backtraces |
 //! | `code` | executable memory, and what is known of each pc in it |
@@ -47,13 +48,14 @@ mod memory;
 mod module;
 mod os;
 mod table;
+mod thread;
 mod trap;
 mod types;
 mod value;
 mod wait;
 mod window;
 
-pub use callback::{Answer, CallbackOptions, NativeFn};
+pub use callback::{Answer, CallbackOptions, NativeFn, Refusal};
 pub use crossing::handles::HandleDestructor;
 pub use engine::{Config, Engine};
 pub use error::{Error, ErrorKind, Frame, Trap};
@@ -65,7 +67,7 @@ pub use linker::Linker;
 pub use module::Module;
 pub use value::{FuncRef, Value};
 pub use wasmbridge_artifact::{FuncType, HeapType, RefType, TrapCode, ValType, module as metadata};
-pub use wasmbridge_trampolines::{OnTrap, PrototypeError, Signature, TypeNames};
+pub use wasmbridge_trampolines::{OnThread, OnTrap, PrototypeError, Signature, TypeNames, WhilePending};
 pub use window::{Arena, Grant, Region, Rights, Window, WindowCounts, WindowMode, WindowOptions};
 
 /// How often a callback has answered with its default value instead of running the guest to its end.
@@ -74,6 +76,14 @@ pub use window::{Arena, Grant, Region, Rights, Window, WindowCounts, WindowMode,
 /// [`ErrorKind::NotFound`] if it is not the address of a callback.
 pub fn callback_refusals(function: NativeFn) -> Result<u64, Error> {
     callback::refused(function)
+}
+
+/// Why a callback answered with its default value last; `None` if it never has.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] if it is not the address of a callback.
+pub fn callback_last_refusal(function: NativeFn) -> Result<Option<Refusal>, Error> {
+    callback::last_refusal(function)
 }
 
 /// Frees a callback's address: it may be given to another callback afterwards. Nobody may call it any more.

@@ -248,6 +248,8 @@ fn policies_are_said_of_function_pointers() {
         "void f(int (*[scope: call, trap: unwind, default: -1])(void)) [unwind]",
         "int f(int (*[trap: return, pending: default, thread: refuse, default: 7])(void)) [unwind]",
         "char *f(void (*[thread: refuse])(void)) [str][unwind]",
+        "void f(int (*[pending: run, thread: wait])(void), int (*[thread: wait 250, default: 3])(void))",
+        "void f(void (*[thread: queue])(const char *s[str], const int *v[in: n], int n, void *p, void *q[user], void *h[handle], void (*g)(void)))",
     ] {
         let signature: Signature = text.parse().unwrap();
         let printed = signature.to_string();
@@ -264,6 +266,15 @@ fn policies_are_said_of_function_pointers() {
         ("void f(void (*g[pending: wait])(void))", "`default` or `run`"),
         ("void f(void (*g[thread: wait 0])(void))", "milliseconds"),
         ("void f(void (*g[thread: later])(void))", "`refuse`, `wait` or `queue`"),
+        (
+            "void f(void (*g[thread: queue])(int n, int *v[inout: n]))",
+            "parameter 2 (`v`) cannot be kept until the call is made: its caller waits",
+        ),
+        (
+            "void f(void (*g[thread: queue])(struct { int a; } s))",
+            "parameter 1 (`s`) cannot be kept until the call is made: it is a struct",
+        ),
+        ("void f(void (*g[thread: queue])(int, ...[varargs: int]))", "variable arguments are the caller's"),
         ("void f(void (*g[default: 1])(void))", "return a number or a pointer"),
         ("void f(int (*g[default: x])(void))", "an integer"),
         ("void f(int (*g[default: 9223372036854775808])(void))", "fits 64 bits"),

@@ -2,18 +2,25 @@
 
 mod holds;
 mod policy;
+mod refusal;
 
 pub(crate) use self::holds::Holds;
 use self::policy::Policies;
+pub use self::refusal::Refusal;
+use self::refusal::Refusals;
 use crate::code::CallbackPages;
 use crate::code::registry::{Place, Reader};
 use crate::code::stamped::Slot;
+use crate::crossing::replay::Cells;
 use crate::error::{Error, ErrorKind};
 use crate::instance::InstanceData;
+use crate::thread::{self, Inbox};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use wasmbridge_artifact::builtins::admission;
 use wasmbridge_artifact::vmctx::{CallbackRecord, CrossingFrame, VmFuncRef, VmHead};
-use wasmbridge_trampolines::{OnTrap, Policy, Scalar, ShapeKind, Signature};
+use wasmbridge_trampolines::shape::result_cells;
+use wasmbridge_trampolines::{Crossing, OnThread, OnTrap, Policy, Scalar, ShapeKind, Signature, WhilePending};
 
 /// A C function pointer of an unknown type: cast it to what the prototype says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,6 +46,10 @@ pub struct CallbackOptions {
     pub default: Answer,
     /// what it does when the app's function traps, or a value does not cross
     pub trap: OnTrap,
+    /// what it does on a thread that its app does not belong to
+    pub thread: OnThread,
+    /// what it does while an error of its app waits to be taken
+    pub pending: WhilePending,
 }
 
 /// What the runtime keeps of a callback, behind its record.
@@ -52,6 +63,8 @@ pub(crate) struct CallbackInfo {
     funcref: *const VmFuncRef,
     /// null when the instance is gone or the callback was freed
     instance: AtomicPtr<InstanceData>,
+    /// the instance's, which outlives it
+    pub(crate) inbox: Arc<Inbox>,
     /// who keeps it from ending
     holds: Holds,
     pub(crate) policies: Policies,
@@ -60,7 +73,120 @@ pub(crate) struct CallbackInfo {
     /// freed: the slot waits for its next use
     released: AtomicBool,
     /// calls that were answered with the default value without running the guest to its end
-    refused: AtomicU64,
+    pub(crate) refusals: Refusals,
+}
+
+// SAFETY: `holds` is for the owner's thread only (`holds()`), the function reference is only compared elsewhere, and what other threads read is atomic.
+unsafe impl Send for CallbackInfo {}
+// SAFETY: see above.
+unsafe impl Sync for CallbackInfo {}
+
+impl CallbackInfo {
+    /// The callback's address.
+    pub(crate) fn entry(&self) -> *const u8 {
+        self.slot.entry
+    }
+
+    /// Whether it was freed, or its instance is gone. Ordered with the count of an inbox's calls ([`Inbox::cancel_ended`]).
+    pub(crate) fn has_ended(&self) -> bool {
+        self.instance.load(Ordering::SeqCst).is_null()
+    }
+
+    /// What it answers by default. Other threads may read either word while its owner changes it.
+    fn default(&self) -> DefaultBits {
+        // SAFETY: the callback's own record, whose words are aligned.
+        unsafe {
+            let word = |word| AtomicU64::from_ptr(word).load(Ordering::Relaxed);
+            let record = self.slot.record;
+            DefaultBits { int: word(&raw mut (*record).default_int), float: word(&raw mut (*record).default_float) }
+        }
+    }
+
+    /// Leaves the default value where a call's result goes.
+    ///
+    /// # Safety
+    /// The cells are those of a call of this callback: nobody else uses them.
+    pub(crate) unsafe fn write_default(&self, cells: Cells) {
+        // SAFETY: the caller's promise.
+        unsafe { self.default().write(&self.signature, cells) };
+    }
+
+    /// A call of it failed before C could have noticed. On the owner's thread.
+    pub(crate) fn fail(&self, why: String) {
+        self.refusals.add(Refusal::Failed);
+        // SAFETY: null, or the instance, which this thread would delete.
+        if let Some(instance) = unsafe { self.instance.load(Ordering::Acquire).as_ref() } {
+            instance.refused_at_boundary(why, Some(self.name.clone()));
+        }
+    }
+}
+
+/// A default value, as it lies in the integer and the float result register. Of a result that is a struct, all bytes are zero.
+#[derive(Debug, Clone, Copy)]
+struct DefaultBits {
+    int: u64,
+    float: u64,
+}
+
+impl DefaultBits {
+    /// Leaves it where a call's result goes.
+    ///
+    /// # Safety
+    /// The cells are those of a call of a callback of this signature: nobody else uses them.
+    unsafe fn write(self, signature: &Signature, cells: Cells) {
+        let Some(result) = &signature.result else { return };
+        let value = match &result.crossing {
+            Crossing::Struct(record) => {
+                // SAFETY: the caller's promise: the cell has the address of room for the struct.
+                unsafe {
+                    let room = cells.result.add(result_cells::NATIVE).read() as *mut u8;
+                    room.write_bytes(0, record.native.size as usize);
+                }
+                return;
+            }
+            Crossing::Scalar(Scalar::Float | Scalar::Double) => self.float,
+            _ => self.int,
+        };
+        // SAFETY: the caller's promise: there is a cell for the result.
+        unsafe { cells.result.write(value) };
+    }
+}
+
+/// Answers a call of a callback on a thread that its app does not belong to: an [`admission`].
+///
+/// # Safety
+/// `record` is that of a callback that is being called, and the cells are those of the call.
+pub(crate) unsafe fn answer_foreign(record: *const CallbackRecord, cells: Cells) -> u32 {
+    // SAFETY: the caller's promise. Its owner changes the word, and either value is good.
+    let (info, vmctx) = unsafe {
+        let vmctx = AtomicPtr::from_ptr(&raw mut (*record.cast_mut()).vmctx).load(Ordering::Acquire);
+        (crate::crossing::inbound::info(record), vmctx)
+    };
+    let why = match info.policies.thread() {
+        _ if std::ptr::eq(vmctx, &DEAD.0) => Refusal::Gone,
+        OnThread::Refuse => Refusal::OtherThread,
+        _ => {
+            // The owner may free the callback while its caller waits.
+            // SAFETY: `info` is from `Arc::into_raw`, and the record's.
+            let info = unsafe {
+                Arc::increment_strong_count(info);
+                Arc::from_raw(info)
+            };
+            let default = info.default();
+            // SAFETY: the caller's promise.
+            let answer = unsafe { thread::answer(&info, cells) };
+            if let Err(why) = answer {
+                info.refusals.add(why);
+            }
+            if answer != Ok(thread::Answered::Made) {
+                // SAFETY: the caller's promise; nobody has the cells any more.
+                unsafe { default.write(&info.signature, cells) };
+            }
+            return admission::ANSWERED;
+        }
+    };
+    info.refusals.add(why);
+    admission::REFUSE
 }
 
 /// A head that refuses every entry: records of callbacks whose instance is gone point to it.
@@ -93,12 +219,16 @@ pub(crate) fn stamp(
     scoped: bool,
 ) -> Result<Slot, Error> {
     let (default_int, default_float) = default_bits(&signature, options.default)?;
+    if options.thread == OnThread::Queue {
+        let error = |why| Error::new(ErrorKind::Prototype, format!("its calls cannot be queued: {why}: `{signature}`"));
+        signature.can_be_queued().map_err(error)?;
+    }
     let (slot, has_fast_entry) = {
         let mut pages = pages.lock().unwrap_or_else(|e| e.into_inner());
         (pages.take()?, pages.has_fast_entry())
     };
     let needs_slots = signature.needs_slots(ShapeKind::Callback);
-    let info = Box::new(CallbackInfo {
+    let info = Arc::new(CallbackInfo {
         signature,
         name,
         pages,
@@ -108,15 +238,16 @@ pub(crate) fn stamp(
         holds: Holds::default(),
         policies: Policies::new(options),
         instance: AtomicPtr::new(std::ptr::from_ref(instance).cast_mut()),
+        inbox: instance.inbox().clone(),
         released: AtomicBool::new(false),
-        refused: AtomicU64::new(0),
+        refusals: Refusals::default(),
     });
     // SAFETY: the slot has just been taken, so its record is zero or that of a callback that was freed; a call of that one which
     // were still running would be the host's breach of `release`'s contract.
     unsafe {
-        let former = (*slot.record).info.cast::<CallbackInfo>();
+        let former = (*slot.record).info.cast_const().cast::<CallbackInfo>();
         if !former.is_null() {
-            drop(Box::from_raw(former));
+            drop(Arc::from_raw(former));
         }
     }
     // SAFETY: a function reference of a live instance.
@@ -128,7 +259,7 @@ pub(crate) fn stamp(
         memory_base: instance.memory_base(),
         default_int,
         default_float,
-        info: Box::into_raw(info).cast(),
+        info: Arc::into_raw(info).cast_mut().cast(),
         owner: instance.vmctx(),
     };
     // SAFETY: the slot has just been taken: nobody else has its record, and no code that reads it has been given out.
@@ -136,7 +267,8 @@ pub(crate) fn stamp(
     Ok(slot)
 }
 
-/// Redirects a callback: it refuses from now on, and holds nothing of its instance but what a call that is running needs.
+/// Redirects a callback: it refuses from now on, and holds nothing of its instance but what a call that is running needs. The calls that other threads have left
+/// for it are still in its inbox.
 ///
 /// # Safety
 /// `record` is one that [`stamp`] wrote, and has not been freed.
@@ -146,7 +278,7 @@ pub(crate) unsafe fn kill(record: *mut CallbackRecord) {
     unsafe {
         let vmctx = AtomicPtr::from_ptr(&raw mut (*record).vmctx);
         vmctx.store(std::ptr::from_ref(&DEAD.0).cast_mut(), Ordering::Release);
-        crate::crossing::inbound::info(record).instance.store(std::ptr::null_mut(), Ordering::Release);
+        crate::crossing::inbound::info(record).instance.store(std::ptr::null_mut(), Ordering::SeqCst);
     }
 }
 
@@ -258,7 +390,14 @@ pub(crate) fn function_of(
 pub(crate) fn refused(function: NativeFn) -> Result<u64, Error> {
     let record = find(function).ok_or_else(|| unknown(function))?;
     // SAFETY: found among the records that are stamped.
-    Ok(unsafe { crate::crossing::inbound::info(record) }.refused.load(Ordering::Relaxed))
+    Ok(unsafe { crate::crossing::inbound::info(record) }.refusals.count())
+}
+
+/// Why a callback answered with its default value last.
+pub(crate) fn last_refusal(function: NativeFn) -> Result<Option<Refusal>, Error> {
+    let record = find(function).ok_or_else(|| unknown(function))?;
+    // SAFETY: found among the records that are stamped.
+    Ok(unsafe { crate::crossing::inbound::info(record) }.refusals.last())
 }
 
 /// Ends a callback and frees its address.
@@ -272,6 +411,7 @@ pub(crate) fn release(function: NativeFn) -> Result<(), Error> {
             instance.forget_callback(info.funcref, &info.signature);
         }
         kill(record);
+        info.inbox.cancel_ended();
         // A call that is still running needs the record and its `info` to the end: they stay until the slot is used again.
         info.released.store(true, Ordering::Release);
         info.pages.lock().unwrap_or_else(|e| e.into_inner()).give_back(info.slot);
@@ -284,14 +424,13 @@ fn unknown(function: NativeFn) -> Error {
 }
 
 /// Counts a call that got the default value.
-pub(crate) fn count_refused(record: &CallbackRecord) {
+pub(crate) fn count_refused(record: &CallbackRecord, why: Refusal) {
     // SAFETY: a record that is being called was stamped and not freed.
-    unsafe { crate::crossing::inbound::info(record) }.refused.fetch_add(1, Ordering::Relaxed);
+    unsafe { crate::crossing::inbound::info(record) }.refusals.add(why);
 }
 
 /// The default value as it lies in the integer and the float result register.
 fn default_bits(signature: &Signature, answer: Answer) -> Result<(u64, u64), Error> {
-    use wasmbridge_trampolines::Crossing;
     let wrong = |given: &str| {
         let result = signature.result.as_ref().map_or("void".to_owned(), |r| r.wasm_type().to_string());
         let message = format!("the default value is {given}, the callback's result is {result}: `{signature}`");

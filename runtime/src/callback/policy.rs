@@ -30,7 +30,8 @@ impl Policies {
             run_while_pending: AtomicBool::new(false),
             thread: AtomicU64::new(REFUSE),
         };
-        policies.say(&Policy { trap: Some(options.trap), ..Policy::default() });
+        let CallbackOptions { trap, thread, pending, .. } = *options;
+        policies.say(&Policy { trap: Some(trap), thread: Some(thread), pending: Some(pending), default: None });
         policies
     }
 
@@ -66,12 +67,10 @@ impl Policies {
         }
     }
 
-    #[expect(dead_code, reason = "prototypes that say it are refused so far")]
     pub(crate) fn runs_while_pending(&self) -> bool {
         self.run_while_pending.load(Ordering::Relaxed)
     }
 
-    #[expect(dead_code, reason = "prototypes that say it are refused so far")]
     pub(crate) fn thread(&self) -> OnThread {
         match self.thread.load(Ordering::Relaxed) {
             REFUSE => OnThread::Refuse,

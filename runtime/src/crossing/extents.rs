@@ -594,7 +594,7 @@ pub(super) fn shown_out(
 ///
 /// # Safety
 /// Those are what the prototype says, or the arrays that were made for them.
-pub(super) unsafe fn count_of(expr: &Expr, native: &[u64], signature: &Signature) -> Result<u64, Refused> {
+pub(crate) unsafe fn count_of(expr: &Expr, native: &[u64], signature: &Signature) -> Result<u64, Refused> {
     // SAFETY: the caller's promise.
     count(expr, native, signature, &mut |at| unsafe { integer_at(integer_behind(signature, at)?, native[at]) })
 }

@@ -352,6 +352,6 @@ pub(crate) unsafe fn extent_result(
 /// # Safety
 /// `record` is a record that has been given out and not been taken back.
 pub(crate) unsafe fn info<'a>(record: *const CallbackRecord) -> &'a CallbackInfo {
-    // SAFETY: `info` is set to a boxed `CallbackInfo` when the record is, and lives until the slot is used again.
+    // SAFETY: `info` is from `Arc::into_raw`, set when the record is, and lives until the slot is used again.
     unsafe { &*(*record).info.cast::<CallbackInfo>() }
 }

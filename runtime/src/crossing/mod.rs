@@ -12,6 +12,7 @@ pub(crate) mod handles;
 pub(crate) mod inbound;
 pub(crate) mod outbound;
 pub(crate) mod records;
+pub(crate) mod replay;
 pub(crate) mod scope;
 pub(crate) mod scratch;
 pub(crate) mod structs;

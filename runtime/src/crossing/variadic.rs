@@ -15,7 +15,7 @@ use wasmbridge_artifact::ValType;
 use wasmbridge_artifact::vmctx::VariadicCall;
 use wasmbridge_trampolines::abi::sysv::{self, Class, INTEGER_REGISTERS, Place, SSE_REGISTERS};
 use wasmbridge_trampolines::signature::format::{self, FormatArgument, Precision};
-use wasmbridge_trampolines::{Crossing, Scalar, Signature, Value};
+use wasmbridge_trampolines::{Crossing, Scalar, Signature, Value, VarArgs};
 
 /// What `printf` prints for a string that is NULL. Functions that were not written for it would follow the NULL.
 static NULL_STR: &[u8; 7] = b"(null)\0";
@@ -249,16 +249,16 @@ pub(super) fn va_list_out(arrays: &mut Arrays, words: &[Word]) -> Result<u64, Re
 
 /// Arguments that are being passed.
 #[derive(Default)]
-struct Pushed {
-    general: [u64; INTEGER_REGISTERS],
-    vector: [u64; SSE_REGISTERS],
+pub(super) struct Pushed {
+    pub(super) general: [u64; INTEGER_REGISTERS],
+    pub(super) vector: [u64; SSE_REGISTERS],
     /// registers of each class that are used
     taken: (usize, usize),
-    stack: Vec<u64>,
+    pub(super) stack: Vec<u64>,
 }
 
 impl Pushed {
-    fn integer(&mut self, value: u64) {
+    pub(super) fn integer(&mut self, value: u64) {
         match self.general.get_mut(self.taken.0) {
             Some(register) => {
                 *register = value;
@@ -268,7 +268,7 @@ impl Pushed {
         }
     }
 
-    fn float(&mut self, value: u64) {
+    pub(super) fn float(&mut self, value: u64) {
         match self.vector.get_mut(self.taken.1) {
             Some(register) => {
                 *register = value;
@@ -278,7 +278,7 @@ impl Pushed {
         }
     }
 
-    fn word(&mut self, word: Word) {
+    pub(super) fn word(&mut self, word: Word) {
         match word {
             Word::Integer(value) => self.integer(value),
             Word::Float(value) => self.float(value),
@@ -299,16 +299,21 @@ impl Pushed {
     }
 }
 
-/// Calls a C function as a [`VariadicCall`] says. Thunks call it, by its number among the builtins.
+/// Calls a C function as a [`VariadicCall`] says. Thunks call it, by its number among the builtins. Exceptions pass through.
 ///
 /// # Safety
-/// The function takes what is written there, and the structure is the calling thunk's.
+/// The function takes what is written there, and the structure is the caller's.
 #[unsafe(naked)]
-pub(crate) unsafe extern "C" fn call_variadic(function: u64, call: *mut VariadicCall) {
+pub(crate) unsafe extern "C-unwind" fn call_variadic(function: u64, call: *mut VariadicCall) {
     std::arch::naked_asm!(
+        ".cfi_startproc",
         "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
         "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
         "push rbx",
+        ".cfi_offset rbx, -24",
         "sub rsp, 8",
         "mov rbx, rsi",
         "mov r11, rdi",
@@ -342,8 +347,12 @@ pub(crate) unsafe extern "C" fn call_variadic(function: u64, call: *mut Variadic
         "movsd qword ptr [rbx + {xmm1}], xmm1",
         "lea rsp, [rbp - 8]",
         "pop rbx",
+        ".cfi_restore rbx",
         "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        ".cfi_restore rbp",
         "ret",
+        ".cfi_endproc",
         general = const offset_of!(VariadicCall, general),
         vector = const offset_of!(VariadicCall, vector),
         vector_count = const offset_of!(VariadicCall, vector_count),
@@ -478,25 +487,10 @@ impl Packed {
 /// # Safety
 /// As for [`Reader::new`]; the format is NULL or a string.
 pub(super) unsafe fn formatted_in(instance: &InstanceData, list: u64, format: u64) -> Result<Packed, Refused> {
-    if format == 0 {
-        return Err("the format is NULL".to_owned());
-    }
     // SAFETY: the caller's promise.
-    let format = unsafe { CStr::from_ptr(format as *const libc::c_char) };
-    let arguments = format::arguments(format.to_bytes()).map_err(|error| error.to_string())?;
-    // SAFETY: the caller's promise.
-    let mut reader = unsafe { Reader::new(list) }?;
-    let mut words = Vec::with_capacity(arguments.len());
-    for argument in &arguments {
-        // SAFETY: the caller's promise: they are what the format says.
-        words.push(unsafe {
-            match argument {
-                FormatArgument::Double => Word::Float(reader.float()),
-                FormatArgument::LongDouble => Word::Extended(reader.extended()),
-                _ => Word::Integer(reader.integer()),
-            }
-        });
-    }
+    let arguments = unsafe { format_arguments(format) }?;
+    // SAFETY: the caller's promise: they are what the format says.
+    let words = unsafe { format_words(list, &arguments) }?;
     let mut packed = Packed::default();
     for (i, (argument, word)) in arguments.iter().zip(&words).enumerate() {
         match *word {
@@ -510,6 +504,58 @@ pub(super) unsafe fn formatted_in(instance: &InstanceData, list: u64, format: u6
         }
     }
     Ok(packed)
+}
+
+/// What the arguments of a format are.
+///
+/// # Safety
+/// The format is NULL or a string.
+unsafe fn format_arguments(format: u64) -> Result<Vec<FormatArgument>, Refused> {
+    if format == 0 {
+        return Err("the format is NULL".to_owned());
+    }
+    // SAFETY: the caller's promise.
+    let format = unsafe { CStr::from_ptr(format as *const libc::c_char) };
+    format::arguments(format.to_bytes()).map_err(|error| error.to_string())
+}
+
+/// The arguments of a format, as C has them.
+///
+/// # Safety
+/// As for [`Reader::new`].
+unsafe fn format_words(list: u64, arguments: &[FormatArgument]) -> Result<Vec<Word>, Refused> {
+    // SAFETY: the caller's promise.
+    let mut reader = unsafe { Reader::new(list) }?;
+    // SAFETY: the caller's promise.
+    let word = |argument: &FormatArgument| unsafe {
+        match argument {
+            FormatArgument::Double => Word::Float(reader.float()),
+            FormatArgument::LongDouble => Word::Extended(reader.extended()),
+            _ => Word::Integer(reader.integer()),
+        }
+    };
+    Ok(arguments.iter().map(word).collect())
+}
+
+/// The variable arguments of a callback, as C has passed them.
+///
+/// # Safety
+/// As for [`formatted_in`]; the native arguments are those of the callback.
+pub(super) unsafe fn words_in(list: u64, args: &VarArgs, native: &[u64]) -> Result<Vec<Word>, Refused> {
+    match args {
+        VarArgs::Format(format) => {
+            // SAFETY: the caller's promise.
+            let arguments = unsafe { format_arguments(native[*format as usize]) }?;
+            // SAFETY: the caller's promise.
+            unsafe { format_words(list, &arguments) }
+        }
+        VarArgs::Listed(full) => {
+            let listed = &full.params[native.len()..];
+            // SAFETY: the caller's promise.
+            let values = unsafe { listed_in(list, listed) }?;
+            Ok(listed_words(listed, &values))
+        }
+    }
 }
 
 /// An argument of a format that is an integer or a pointer: the bytes of its slot, and what stands there.

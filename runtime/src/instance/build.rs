@@ -22,6 +22,7 @@ use crate::memory::Memory;
 use crate::module::Module;
 use crate::os::{Access, Mapping};
 use crate::table::Table;
+use crate::thread::Inbox;
 use crate::trap::Capture;
 use crate::types::ObjectType;
 use crate::window::CallWindows;
@@ -285,6 +286,7 @@ pub(crate) fn allocate(
         module: module.clone(),
         group: Mutex::new(group.clone()),
         heap: RefCell::new(group.heap().clone()),
+        inbox: Inbox::new(),
         vmctx,
         outermost,
         blocked_at: Cell::new(std::ptr::null_mut()),

@@ -73,7 +73,10 @@ impl InstanceData {
         // The lock is released before the error is built.
         let trap = group.lock().take_pending();
         match trap {
-            None => Ok(()),
+            None => {
+                self.make_waited();
+                Ok(())
+            }
             Some(trap) => Err(Error::from_trap(trap)),
         }
     }

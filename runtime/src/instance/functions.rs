@@ -304,6 +304,7 @@ impl InstanceData {
             // SAFETY: stamped by this instance and not freed, or it would have been forgotten.
             unsafe { callback::kill(slot.1.record) };
         }
+        self.inbox().cancel_ended();
     }
 }
 

@@ -262,6 +262,7 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
+        self.data.inbox().set_notify(None);
         self.data.destroy_objects();
         self.data.kill_callbacks();
         let group = self.data.group();

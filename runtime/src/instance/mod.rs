@@ -6,6 +6,7 @@
 //! | `enter.rs` | the host's own calls |
 //! | `functions.rs` | function pointers, both ways |
 //! | `known.rs` | signatures that there were callbacks of |
+//! | `poll.rs` | calls that other threads have left |
 //! | `scoped.rs` | callbacks that C keeps for a while |
 //! | `stop.rs` | traps and refusals: what is recorded, and what is put back |
 //! | `windows.rs` | windows, as the host makes them |
@@ -16,7 +17,7 @@
 //!
 //! # Who may touch what
 //! An [`InstanceData`] is touched by its group's owner: the thread that compiled code of it runs on, or would run on. Other
-//! threads reach it only through the group's lock, in the slow paths that refuse them. That is why its cells need no locks.
+//! threads know of its [`Inbox`] only, which outlives it. That is why its cells need no locks.
 
 pub(crate) mod build;
 mod enter;
@@ -24,6 +25,7 @@ mod functions;
 mod handle;
 mod known;
 mod objects;
+mod poll;
 mod scoped;
 mod segments;
 mod shown;
@@ -52,6 +54,7 @@ use crate::memory::{Bytes, Memory};
 use crate::module::Module;
 use crate::os::{Mapping, StackBounds, bounds_around};
 use crate::table::Table;
+use crate::thread::Inbox;
 use crate::trap::{Capture, backtrace, native};
 use crate::window::{CallWindows, WindowSpace};
 use std::cell::{Cell, Ref, RefCell, UnsafeCell};
@@ -67,6 +70,8 @@ pub(crate) struct InstanceData {
     group: Mutex<Arc<Group>>,
     /// the group's
     heap: RefCell<Arc<Heap>>,
+    /// what other threads leave for it
+    inbox: Arc<Inbox>,
     vmctx: *mut VmHead,
     /// the outermost crossing frame, which is nobody's: what [`VmHead::crossings`] is when no thunk waits
     outermost: *mut CrossingFrame,
@@ -230,6 +235,11 @@ impl InstanceData {
     /// The heap of the group: on the owner's thread only.
     pub(crate) fn heap(&self) -> Ref<'_, Arc<Heap>> {
         self.heap.borrow()
+    }
+
+    /// What other threads leave for it.
+    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
     }
 
     /// A tag's identity.

@@ -5,11 +5,14 @@
 //! returns it. If C was called by nobody of ours, the host takes it ([`Instance::take_error`](super::Instance::take_error)).
 
 use super::InstanceData;
+use crate::callback::CallbackInfo;
+use crate::crossing::replay::{Cells, replay};
 use crate::error::Trap;
-use crate::group::State;
+use crate::group::{Group, State};
 use crate::os::thread_id;
 use crate::trap::{Capture, backtrace};
 use crate::window::Fault;
+use std::sync::Arc;
 use wasmbridge_artifact::TrapCode;
 use wasmbridge_artifact::vmctx::CrossingFrame;
 
@@ -18,8 +21,10 @@ use wasmbridge_artifact::vmctx::CrossingFrame;
 pub(crate) enum Admission {
     /// it enters after all
     Entered,
-    /// it answers with its default value
+    /// it answers with its default value: this is not the owner's thread
     Refused,
+    /// it does, unless it may run all the same: an error has not been taken
+    Pending,
     /// so it does, and the app has an error now
     Failed,
 }
@@ -92,18 +97,48 @@ impl InstanceData {
         }
         let group = self.group();
         let mut state = group.lock();
-        if state.owner != thread_id() || state.pending.is_some() {
+        if state.owner != thread_id() {
             return Admission::Refused;
+        }
+        if state.pending.is_some() && self.trapped.get() {
+            return Admission::Pending;
         }
         if let Err(why) = group.check_stack(&mut state, sp) {
             let frames = backtrace::of(&[], None, &state);
-            state.pending = Some(Box::new(Trap::new(TrapCode::StackOverflow, Some(why), frames)));
+            let trap = || Box::new(Trap::new(TrapCode::StackOverflow, Some(why), frames));
+            state.pending.get_or_insert_with(trap);
             state.block();
             return Admission::Failed;
         }
         // What is left is a crossing whose thunk lies below the caller: a `longjmp` has skipped it.
         self.drop_below(sp);
         Admission::Entered
+    }
+
+    /// Makes a call of a callback while an error waits to be taken, which waits on afterwards.
+    ///
+    /// # Safety
+    /// The cells are those of a call of this callback that is running on this thread, the owner's.
+    pub(crate) unsafe fn run_while_pending(&self, info: &CallbackInfo, cells: Cells) {
+        /// The error waits on, also where an exception passes through.
+        struct Pending(Arc<Group>);
+        impl Drop for Pending {
+            fn drop(&mut self) {
+                let state = self.0.lock();
+                if state.pending.is_some() {
+                    state.block();
+                }
+            }
+        }
+        let group = self.group();
+        group.lock().members.iter().for_each(|member| member.unblock());
+        let _pending = Pending(group);
+        // SAFETY: the caller's promise. The callback is called where C calls it.
+        unsafe {
+            if let Err(why) = replay(info, cells) {
+                info.fail(why);
+            }
+        }
     }
 
     /// Forgets crossings and scopes of native frames below an address, and puts the guest's stack pointer back to where the innermost
@@ -124,7 +159,7 @@ impl InstanceData {
     /// A C function has returned to a thunk whose crossing, with this `frame`, is not the innermost one. Whether the thunk may go on;
     /// then its crossing is over.
     pub(crate) fn returned(&self, frame: usize) -> bool {
-        if self.group().lock().pending.is_some() {
+        if self.trapped.get() {
             return false;
         }
         // A `longjmp` has skipped the others.

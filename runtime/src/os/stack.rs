@@ -1,7 +1,6 @@
 //! Where a thread's stack is.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A native stack: `[low, high)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,19 +20,6 @@ impl StackBounds {
 
 thread_local! {
     static STACK: Cell<Option<StackBounds>> = const { Cell::new(None) };
-    static ID: Cell<u64> = const { Cell::new(0) };
-}
-
-/// A number for this thread that no other thread of the process has or had. The kernel's would be given again when a thread has ended, and be
-/// another one in the child of a `fork`.
-pub(crate) fn thread_id() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    ID.with(|id| {
-        if id.get() == 0 {
-            id.set(NEXT.fetch_add(1, Ordering::Relaxed));
-        }
-        id.get()
-    })
 }
 
 /// The stack that the system gave this thread. The main thread's can grow up to its resource limit.
@@ -86,7 +72,7 @@ mod tests {
             let bounds = thread_stack();
             assert!(bounds.contains(std::ptr::from_ref(&local) as usize), "{bounds:x?}");
             assert!(bounds.high - bounds.low >= 64 << 10);
-            (bounds, thread_id())
+            bounds
         };
         let here = check();
         let there = std::thread::spawn(check).join().unwrap();

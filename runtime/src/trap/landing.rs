@@ -4,7 +4,7 @@
 //! caller's stack just below its frame. What `land` returns is what the C caller gets.
 
 use super::Capture;
-use crate::callback;
+use crate::callback::{self, Refusal};
 use crate::crossing::{inbound, structs};
 use crate::instance::InstanceData;
 use crate::trap::policy;
@@ -56,7 +56,7 @@ unsafe extern "C" fn answer(capture: *mut Capture) -> Answer {
     // SAFETY: null, or the record of the callback that the C caller called: it lives at least until that call returns.
     match unsafe { capture.record.as_ref() } {
         Some(record) => {
-            callback::count_refused(record);
+            callback::count_refused(record, Refusal::Failed);
             // SAFETY: see above.
             let info = unsafe { inbound::info(record) };
             let structure = structs::trapped_result(&info.signature, capture.frame_pointer);

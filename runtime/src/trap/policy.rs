@@ -15,7 +15,7 @@ use super::unwind::{self, Saved};
 use super::{Capture, backtrace, landing, native};
 use crate::code::Place;
 use crate::code::registry::Reader;
-use crate::crossing::inbound;
+use crate::crossing::{inbound, replay};
 use crate::error::Frame;
 use crate::instance::InstanceData;
 use std::fmt::Write as _;
@@ -91,6 +91,10 @@ unsafe extern "C" fn resume(target: &Target) -> ! {
 /// Where to go on above the C functions that are skipped; `None` if they must not be.
 fn target(instance: &InstanceData, record: *const CallbackRecord, from: From) -> Option<Target> {
     let crossing = innermost(instance).filter(|crossing| !crossing.is_direct())?;
+    // Whoever makes a call for another thread has books of its own.
+    if replay::is_below(crossing.frame_pointer()) {
+        return None;
+    }
     // SAFETY: a crossing's record is that of an import of a live instance.
     let import = unsafe { &*(*crossing.record).info.cast::<crate::linker::ThunkInfo>() };
     if !import.signature.unwind {

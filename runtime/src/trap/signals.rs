@@ -15,6 +15,7 @@ use super::{MAX_FRAMES, capture_of, landing, unwind};
 use crate::code::registry::{self, Range, Reader};
 use crate::error::Error;
 use crate::os::guarded;
+use crate::thread;
 use crate::window::Fault;
 use std::sync::OnceLock;
 use wasmbridge_artifact::TrapCode;
@@ -48,7 +49,8 @@ pub(crate) fn install() -> Result<(), Error> {
                 return Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(0));
             }
         }
-        registry::install_fork_handlers().map_err(|error| error.raw_os_error().unwrap_or(0))?;
+        let handlers = registry::install_fork_handlers().and_then(|()| thread::install_fork_handlers());
+        handlers.map_err(|error| error.raw_os_error().unwrap_or(0))?;
         Ok(previous)
     });
     match installed {

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   cells = arguments, numbers normalised
-//!   if sp < vmctx.stack_limit or sp >= vmctx.crossings.frame:  callback_admit, or the default answer
+//!   if sp < vmctx.stack_limit or sp >= vmctx.crossings.frame:  callback_admit, or the default answer, or what it has left in the cells
 //!   cells: converted one by one, or all by                       callback_enter, or the default answer
 //!   result = record.code(record.callee_vmctx, cells...)
 //!   result: converted inline, or in cell 0 by                    callback_leave, or the default answer
@@ -26,6 +26,7 @@ use cranelift_codegen::ir::{Block, InstBuilder, StackSlot, Type, Value, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::FunctionBuilder;
 use wasmbridge_artifact::Builtin;
+use wasmbridge_artifact::builtins::admission;
 use wasmbridge_artifact::vmctx::{callback, crossing, head};
 
 /// Builds the callback of a signature; through slots if the signature needs them, or if `slots` says so.
@@ -83,10 +84,21 @@ impl Callback<'_> {
         emit.branch(above, slow, &[], admitted, &[]);
 
         emit.switch_to(slow);
-        let answer = emit.builtin(Builtin::CallbackAdmit, vmctx, &[record, sp]).expect("it has a result");
-        let refused = emit.is_zero(answer);
+        let cells = emit.cells_address(self.slots);
+        let result = self.struct_result.as_ref().map_or(cells, |result| result.cells_address(emit));
+        let args = [record, sp, cells, result];
+        let answer = emit.builtin(Builtin::CallbackAdmit, vmctx, &args).expect("it has a result");
+        let (other, answered) = (emit.cold_block(), emit.cold_block());
+        let entered = emit.ins().icmp_imm_s(IntCC::Equal, answer, i64::from(admission::ENTER));
+        emit.branch(entered, admitted, &[], other, &[]);
+
+        emit.switch_to(other);
+        let has_answer = emit.ins().icmp_imm_s(IntCC::Equal, answer, i64::from(admission::ANSWERED));
         let default = self.default_block();
-        self.emit.branch(refused, default, &[], admitted, &[]);
+        self.emit.branch(has_answer, answered, &[], default, &[]);
+
+        self.emit.switch_to(answered);
+        self.return_cells();
 
         self.emit.switch_to(admitted);
     }
@@ -256,6 +268,11 @@ impl Callback<'_> {
             self.emit.store_cell(cell, self.slots, 0);
         }
         self.through_slots(Builtin::CallbackLeave);
+        self.return_cells();
+    }
+
+    /// Returns the result, which is in cells as C is to have it.
+    fn return_cells(&mut self) {
         if self.return_struct() {
             return;
         }

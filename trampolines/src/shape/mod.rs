@@ -33,6 +33,9 @@
 //! | 0 | where the native bytes go: the C caller's room, or cells 2 and 3 | where the native bytes are: cells 2 and on |
 //! | 1 | the wasm value, or the guest address of room for it | the guest address of room for it; or the wasm value goes here |
 //!
+//! Where a callback's entry check fails, `callback_admit` is given the cells as they are then: arguments as C has passed them, with anything in the bytes of a cell
+//! beyond a number's own. It may carry out the call in another way, and leave the result where `callback_leave` would.
+//!
 //! For a callback, that room is asked for after `callback_enter`, by [`CallbackResult`] with the address of these cells, while cell 1 is 0.
 //!
 //! # Variable arguments
@@ -63,6 +66,11 @@ mod unwind;
 mod variadic;
 
 pub use compiler::{DirectShape, ShapeCompiler};
+
+/// The cells of a callback's result that is a struct: see "Structs by value".
+pub mod result_cells {
+    pub use super::structs::{BYTES, NATIVE};
+}
 
 use unwind::Unwind;
 use wasmbridge_artifact::TrapCode;

@@ -11,11 +11,11 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, Type, Value, t
 use wasmbridge_artifact::Builtin;
 
 /// The cell of a result with the address of its native bytes.
-const NATIVE: usize = 0;
+pub const NATIVE: usize = 0;
 /// The cell with the wasm value or the guest address.
 const GUEST: usize = 1;
 /// The first cell with native bytes.
-const BYTES: usize = 2;
+pub const BYTES: usize = 2;
 
 /// A result that is a struct.
 pub(super) struct StructResult {
@@ -37,6 +37,11 @@ impl StructResult {
         let cells = emit.cells(BYTES + size.div_ceil(8) as usize);
         let single = record.single().map(super::emit::wasm_type);
         Some(StructResult { cells, returned: sysv::classify(signature).result, size, single })
+    }
+
+    /// Where the cells are.
+    pub(super) fn cells_address(&self, emit: &mut Emit<'_>) -> Value {
+        emit.cells_address(self.cells)
     }
 
     /// Stores the wasm value or the guest address.

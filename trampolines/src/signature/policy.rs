@@ -89,12 +89,11 @@ impl fmt::Display for Policy {
 }
 
 impl Signature {
-    /// Whether a call can be made later than it was asked for, with copies of its arguments; else, the number of the parameter that cannot be
-    /// kept, and why.
+    /// Whether a call can be made later than it was asked for, with copies of its arguments.
     ///
     /// # Errors
-    /// See above.
-    pub fn can_be_queued(&self) -> Result<(), (usize, &'static str)> {
+    /// Which parameter cannot be kept, and why.
+    pub fn can_be_queued(&self) -> Result<(), String> {
         for (i, param) in self.params.iter().enumerate() {
             let why = match &param.crossing {
                 Crossing::Scalar(_)
@@ -114,9 +113,11 @@ impl Signature {
                 | Crossing::Copied { direction: Direction::Out | Direction::InOut, .. } => {
                     "its caller waits for what is written to it"
                 }
+                Crossing::VarArgs { .. } => "variable arguments are the caller's",
                 _ => "what it points to is more than bytes",
             };
-            return Err((i, why));
+            let name = param.name.as_deref().map(|name| format!(" (`{name}`)")).unwrap_or_default();
+            return Err(format!("parameter {}{name} cannot be kept until the call is made: {why}", i + 1));
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use crate::world::{BASE, Callback, DEFAULT_FLOAT, DEFAULT_INT, LEN, add_to_cells, answer};
 use wasmbridge_artifact::Builtin;
+use wasmbridge_artifact::builtins::admission;
 use wasmbridge_artifact::vmctx::ShownWindow;
 
 const REFUSE: u64 = u64::MAX;
@@ -182,6 +183,23 @@ fn who_may_not_enter_gets_the_default() {
     assert_eq!(check(everything, everything, false), refused);
     assert_eq!(check(0, 0, true), ran);
     assert_eq!(check(0, 0, false), refused);
+}
+
+#[test]
+fn a_call_that_is_carried_out_elsewhere_has_its_result_in_a_cell() {
+    let elsewhere = |prototype: &str| {
+        let mut callback = Callback::new(prototype);
+        callback.world.crossings[7].frame = 0;
+        answer(u64::from(admission::ANSWERED));
+        add_to_cells(0x1_0000_0005);
+        callback
+    };
+    let (result, args, called) = elsewhere("int f(int, double)").run(1, |f: extern "C" fn(i32, f64) -> i32| f(-7, 7.0));
+    assert_eq!((result, args), (-2, vec![]));
+    assert_eq!(called[0].1[1], called[0].1[2], "the result goes where the arguments are");
+    let (result, ..) = elsewhere("double f(double, void *)").run(1, |f: extern "C" fn(f64, u64) -> f64| f(0.0, 0));
+    assert_eq!(result.to_bits(), 0x1_0000_0005);
+    add_to_cells(0);
 }
 
 #[test]

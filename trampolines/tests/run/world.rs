@@ -48,18 +48,19 @@ pub fn add_to_cells(value: u64) {
 }
 
 /// A builtin. It takes as many arguments as any has; the registers of those that it does not have hold anything.
-extern "C" fn builtin<const NUMBER: usize>(a: u64, b: u64, c: u64) -> u64 {
+extern "C" fn builtin<const NUMBER: usize>(a: u64, b: u64, c: u64, d: u64) -> u64 {
     let builtin = Builtin::ALL[NUMBER];
-    let words = builtin.params().iter().zip([a, b, c]);
+    let words = builtin.params().iter().zip([a, b, c, d]);
     let args = words.map(|(word, value)| match word {
         wasmbridge_artifact::builtins::Word::I32 => u64::from(value as u32),
         wasmbridge_artifact::builtins::Word::I64 => value,
     });
     CALLED.with_borrow_mut(|called| called.push((builtin, args.collect())));
     if ADDED.get() != 0 {
+        let slots = if builtin == Builtin::CallbackAdmit { c } else { b };
         // SAFETY: a test that asks for it uses a signature of two parameters, so that the shape's slots have two cells, and the builtins it
-        // then calls get the slots' address as their second argument.
-        let cells = unsafe { &mut *(b as *mut [u64; 2]) };
+        // then calls get the slots' address as their second argument, or as their third.
+        let cells = unsafe { &mut *(slots as *mut [u64; 2]) };
         cells.iter_mut().for_each(|cell| *cell = cell.wrapping_add(ADDED.get()));
     }
     ANSWER.get()

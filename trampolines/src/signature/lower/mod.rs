@@ -5,9 +5,7 @@ mod counts;
 mod records;
 mod variadic;
 
-use super::{
-    CType, Crossing, Direction, Extent, MAX_CONVERTED, OnThread, Policy, Record, Scope, Signature, Value, WhilePending,
-};
+use super::{CType, Crossing, Direction, Extent, MAX_CONVERTED, OnThread, Policy, Record, Scope, Signature, Value};
 use crate::prototype::ast::{Annotation, AnnotationKind, Declaration, Function, Type};
 use crate::prototype::{Problem, PrototypeError};
 use annotated::Marks;
@@ -391,16 +389,9 @@ impl Marks<'_> {
             let message = "`[default]` is for functions that return a number or a pointer";
             return Err(lowering.meaning(at, place, message));
         }
-        if self.policy.pending == Some(WhilePending::Run)
-            || !matches!(self.policy.thread, None | Some(OnThread::Refuse))
-        {
-            return Err(lowering.unsupported(at, place, "running while an error is pending, or on another thread"));
-        }
         if self.policy.thread == Some(OnThread::Queue) {
-            signature.can_be_queued().map_err(|(index, why)| {
-                let message =
-                    format!("`[thread: queue]` cannot keep parameter {} until the call is made: {why}", index + 1);
-                lowering.meaning(at, place, message)
+            signature.can_be_queued().map_err(|why| {
+                lowering.meaning(at, place, format!("`[thread: queue]` is not for this function: {why}"))
             })?;
         }
         Ok(self.policy.clone())
