@@ -259,8 +259,7 @@ impl Linker {
             return Err(link_error(format!("{count} {plural} not as needed: {}", problems.join("; "))));
         }
         let group = self.group_of(&sources)?;
-        let data = build::allocate(module, resolved, &group)?;
-        data.scopes.handles.borrow_mut().set_types(self.handle_types.clone());
+        let data = build::allocate(module, resolved, &group, self.handle_types.clone())?;
         let instance = Instance::new(data, self.names.clone());
         instance.data().initialise()?;
         Ok(instance)

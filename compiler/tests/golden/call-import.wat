@@ -10,7 +10,7 @@
 ;;   cmpq %rsp, %r10
 ;;   jnbe #trap=stk_ovf
 ;; block0:
-;;   movq 0x70(%rdi), %rsi
+;;   movq 0x80(%rdi), %rsi
 ;;   movl $0x7, %edi
 ;;   call    *%rsi
 ;;   jmp     label1

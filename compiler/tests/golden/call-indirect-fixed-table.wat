@@ -13,12 +13,12 @@
 ;;   movl %esi, %r8d
 ;;   cmpq $0x4, %r8
 ;;   jnb #trap=user4
-;;   movq 0x60(%rdi), %r10
+;;   movq 0x70(%rdi), %r10
 ;;   movq (%r10, %r8, 8), %r10
 ;;   testq %r10, %r10
 ;;   jz #trap=user5
 ;;   movl 0x10(%r10), %eax
-;;   cmpl 0x70(%rdi), %eax
+;;   cmpl 0x80(%rdi), %eax
 ;;   jnz #trap=user6
 ;;   movq (%r10), %rax
 ;;   movq 8(%r10), %rdi

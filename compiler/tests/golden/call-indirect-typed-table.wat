@@ -23,9 +23,9 @@
 ;;   jnbe #trap=stk_ovf
 ;; block0:
 ;;   movl %esi, %r9d
-;;   cmpq 0x68(%rdi), %r9
+;;   cmpq 0x78(%rdi), %r9
 ;;   jnb #trap=user4
-;;   movq 0x60(%rdi), %r11
+;;   movq 0x70(%rdi), %r11
 ;;   movq (%r11, %r9, 8), %rax
 ;;   movq (%rax), %r11
 ;;   movq 8(%rax), %rdi

@@ -12,14 +12,14 @@
 ;;   jnbe #trap=stk_ovf
 ;; block0:
 ;;   movl %esi, %r10d
-;;   cmpq 0x68(%rdi), %r10
+;;   cmpq 0x78(%rdi), %r10
 ;;   jnb #trap=user4
-;;   movq 0x60(%rdi), %rax
+;;   movq 0x70(%rdi), %rax
 ;;   movq (%rax, %r10, 8), %rax
 ;;   testq %rax, %rax
 ;;   jz #trap=user5
 ;;   movl 0x10(%rax), %ecx
-;;   cmpl 0x70(%rdi), %ecx
+;;   cmpl 0x80(%rdi), %ecx
 ;;   jnz #trap=user6
 ;;   movq (%rax), %rcx
 ;;   movq 8(%rax), %rdi

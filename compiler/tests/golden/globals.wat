@@ -12,10 +12,10 @@
 ;;     stack_limit = gv1
 ;;
 ;;                                 block0(v0: i64):
-;; @003d                               v4 = load.i64 notrap aligned readonly can_move v0+96
+;; @003d                               v4 = load.i64 notrap aligned readonly can_move v0+112
 ;; @003d                               v5 = load.i64 notrap aligned region0 v4
 ;; @003f                               v6 = iconst.i32 5
-;; @0041                               v7 = load.f32 notrap aligned region1 v0+128
+;; @0041                               v7 = load.f32 notrap aligned region1 v0+144
 ;; @0043                               jump block1(v5, v6, v7)  ; v6 = 5
 ;;
 ;;                                 block1(v1: i64, v2: i32, v3: f32):

@@ -10,9 +10,9 @@
 ;;   movq %rsi, %r8
 ;;   addq $0x7, %r8
 ;;   jb #trap=user2
-;;   cmpq 0x68(%rdi), %r8
+;;   cmpq 0x78(%rdi), %r8
 ;;   jnbe #trap=user2
-;;   movq 0x60(%rdi), %r9
+;;   movq 0x70(%rdi), %r9
 ;;   movl 3(%r9, %rsi), %eax
 ;;   jmp     label1
 ;; block1:

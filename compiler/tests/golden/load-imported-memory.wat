@@ -7,7 +7,7 @@
 ;;   pushq %rbp
 ;;   movq %rsp, %rbp
 ;; block0:
-;;   movq 0x60(%rdi), %r8
+;;   movq 0x70(%rdi), %r8
 ;;   movq (%r8), %r8
 ;;   movl %esi, %r10d
 ;;   movl (%r8, %r10), %r9d

@@ -9,9 +9,9 @@
 ;;   movq %rsi, %r8
 ;;   addq $0x14, %r8
 ;;   jb #trap=user2
-;;   cmpq 0x68(%rdi), %r8
+;;   cmpq 0x78(%rdi), %r8
 ;;   jnbe #trap=user2
-;;   movq 0x60(%rdi), %r8
+;;   movq 0x70(%rdi), %r8
 ;;   movl 0x10(%r8, %rsi), %eax
 ;;   jmp     label1
 ;; block1:

@@ -10,8 +10,8 @@
 ;;     stack_limit = gv1
 ;;
 ;;                                 block0(v0: i64):
-;; @0028                               v2 = iconst.i64 104
-;; @0028                               v3 = iadd v0, v2  ; v2 = 104
+;; @0028                               v2 = iconst.i64 120
+;; @0028                               v3 = iadd v0, v2  ; v2 = 120
 ;; @0028                               v4 = atomic_load.i64 notrap aligned region0 v3
 ;; @0028                               v5 = iconst.i64 16
 ;; @0028                               v6 = ushr v4, v5  ; v5 = 16

@@ -6,7 +6,7 @@
 ;;   pushq %rbp
 ;;   movq %rsp, %rbp
 ;; block0:
-;;   movq 0x68(%rdi), %rax
+;;   movq 0x78(%rdi), %rax
 ;;   jmp     label1
 ;; block1:
 ;;   shrq $0x10, %rax

@@ -21,8 +21,8 @@
 ;;     stack_limit = gv1
 ;;
 ;;                                 block0(v0: i64):
-;; @002a                               v2 = iconst.i64 104
-;; @002a                               v3 = iadd v0, v2  ; v2 = 104
+;; @002a                               v2 = iconst.i64 120
+;; @002a                               v3 = iadd v0, v2  ; v2 = 120
 ;; @002c                               jump block1(v3)
 ;;
 ;;                                 block1(v1: i64):

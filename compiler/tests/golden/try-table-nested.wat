@@ -22,7 +22,7 @@
 ;;     stack_limit = gv1
 ;;
 ;;                                 block0(v0: i64):
-;; @0037                               v2 = load.i64 notrap aligned readonly can_move v0+112
+;; @0037                               v2 = load.i64 notrap aligned readonly can_move v0+128
 ;; @0037                               v3 = load.i64 notrap aligned readonly can_move v0+40
 ;; @0037                               v4 = load.i64 notrap aligned readonly can_move v3+216
 ;; @0037                               v5 = call_indirect sig0, v4(v0, v2)

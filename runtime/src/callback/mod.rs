@@ -206,6 +206,7 @@ static DEAD: DeadHead = DeadHead(VmHead {
     stack_pointer: 0,
     refusing: CrossingFrame { frame: 0, stack_pointer: 0, record: std::ptr::null() },
     shown: std::ptr::null_mut(),
+    handles: std::ptr::null(),
 });
 
 /// Stamps a callback: a function of `instance` as a C function. Nobody holds it yet. The pages are the signature's. `scoped` says that the end of each call must be seen.

@@ -153,7 +153,7 @@ pub(crate) fn pointer_like(
     match crossing {
         Crossing::Pointer { pointee_size, .. } => in_memory(instance, guest, u64::from(*pointee_size), !is_const),
         Crossing::Handle { type_name, .. } => {
-            instance.scopes.handles.borrow().get(guest as u32, type_name).map(|object| object as u64)
+            instance.scopes.handles.borrow_mut().get(guest as u32, type_name).map(|object| object as u64)
         }
         Crossing::Str => {
             let start = in_memory(instance, guest, 1, false)?;

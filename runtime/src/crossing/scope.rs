@@ -51,8 +51,8 @@ pub(crate) struct Ended {
 
 impl Scopes {
     /// None open.
-    pub(crate) fn new(secret: u32) -> Scopes {
-        Scopes { open: RefCell::new(Vec::new()), handles: RefCell::new(HandleTable::new(secret)) }
+    pub(crate) fn new(handles: HandleTable) -> Scopes {
+        Scopes { open: RefCell::new(Vec::new()), handles: RefCell::new(handles) }
     }
 
     /// Opens a scope for a native frame at this address.
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn handles_end_with_their_scope_and_with_those_a_longjmp_skipped() {
-        let scopes = Scopes::new(1);
+        let scopes = Scopes::new(HandleTable::new(1, Default::default(), std::ptr::null_mut()));
         let lend = |object| {
             let (handle, _) = scopes.handles.borrow_mut().insert(object, "t").unwrap();
             scopes.lend(handle);
@@ -174,7 +174,7 @@ mod tests {
         scopes.open(0x7000, None);
         let innermost = lend(3);
         assert_eq!(scopes.close_to(0x8000).scratch, None);
-        let get = |handle| scopes.handles.borrow().get(handle, "t");
+        let get = |handle| scopes.handles.borrow_mut().get(handle, "t");
         assert_eq!(get(outer), Ok(1));
         assert!(get(inner).is_err() && get(innermost).is_err());
     }

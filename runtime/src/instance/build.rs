@@ -11,6 +11,7 @@ use crate::builtins;
 use crate::code::DirectPages;
 use crate::code::registry::{Range, register};
 use crate::crossing::calls::Calls;
+use crate::crossing::handles::{self, HandleTable, HandleTypes};
 use crate::crossing::records::Shadows;
 use crate::crossing::scope::Scopes;
 use crate::engine::DirectCode;
@@ -64,6 +65,7 @@ pub(crate) fn allocate(
     module: &Module,
     imports: Vec<Resolved>,
     group: &Arc<Group>,
+    handle_types: Arc<HandleTypes>,
 ) -> Result<Arc<InstanceData>, Error> {
     let metadata = module.metadata();
     let layout = &module.artifact().layout;
@@ -90,6 +92,12 @@ pub(crate) fn allocate(
         unsafe { vmctx.offset(offset as isize) }
     };
 
+    let secret = RandomState::new().hash_one(vmctx as usize) as u32;
+    let no_handles = handles::empty().map_err(no_space)?;
+    // SAFETY: inside the vmctx, which is written below.
+    let published = unsafe { &raw mut (*vmctx.cast::<VmHead>()).handles };
+    let mut handles = HandleTable::new(secret, handle_types, published);
+
     // Imports.
     let (mut memories, mut tables, mut globals, mut tags) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     // Of each imported function, the id of the type that it was defined with: a subtype of the one that the module imports.
@@ -100,14 +108,16 @@ pub(crate) fn allocate(
     for (import, declared) in imports.into_iter().zip(&metadata.imports) {
         match import {
             Resolved::Native { signature, function, host, code, direct } => {
+                let keys = handles.keys(&signature);
                 let info = Box::new(ThunkInfo { signature, host });
                 let record = ThunkRecord {
                     vmctx: vmctx.cast(),
                     function,
                     memory_base: std::ptr::null_mut(),
                     info: std::ptr::from_ref(&*info).cast_mut().cast(),
+                    handle_keys: keys.as_ptr(),
                 };
-                let thunk = Box::new(Thunk { record, info, code });
+                let thunk = Box::new(Thunk { record, info, code, keys });
                 let vmctx = (&raw const thunk.record).cast_mut().cast();
                 let entry = match direct {
                     Some(DirectCode::Itself) => function,
@@ -241,6 +251,7 @@ pub(crate) fn allocate(
     let mut direct = Vec::with_capacity(stamps.len());
     for Stamp { import, pages, thunk } in stamps {
         let FunctionImport { code, vmctx: callee_vmctx, .. } = functions[import];
+        let keys = thunk.map_or(&[][..], |thunk| &thunks[thunk].keys);
         let thunk = thunk.map(|thunk| &thunks[thunk].record);
         let slot = DirectSlot::new(
             pages,
@@ -251,6 +262,7 @@ pub(crate) fn allocate(
                 info: thunk.map_or(std::ptr::null_mut(), |record| record.info),
                 code,
                 callee_vmctx,
+                handle_keys: std::array::from_fn(|i| keys.get(i).copied().unwrap_or_default()),
             },
         )?;
         // SAFETY: see above.
@@ -275,13 +287,13 @@ pub(crate) fn allocate(
         stack_pointer: 0,
         refusing: CrossingFrame { frame: 0, ..outside },
         shown: shown.get(),
+        handles: no_handles,
     };
     let vmctx: *mut VmHead = vmctx.cast();
     // SAFETY: see above.
     unsafe { vmctx.write(head) };
 
     let functions = Functions::new(thunks.iter().any(|t| functions::needs_scope(&t.info.signature)));
-    let secret = RandomState::new().hash_one(vmctx as usize) as u32;
     let instance = Arc::new(InstanceData {
         module: module.clone(),
         group: Mutex::new(group.clone()),
@@ -301,7 +313,7 @@ pub(crate) fn allocate(
         tags,
         elements: RefCell::new(Vec::new()),
         dropped_data: RefCell::new(vec![false; metadata.data.len()]),
-        scopes: Scopes::new(secret),
+        scopes: Scopes::new(handles),
         call_windows: CallWindows::default(),
         shown,
         alone: Cell::new(true),

@@ -125,6 +125,8 @@ pub(crate) struct Thunk {
     record: ThunkRecord,
     info: Box<ThunkInfo>,
     code: Arc<ThunkPages>,
+    /// what the record points to
+    keys: Box<[u64]>,
 }
 
 /// A copy of the code that call instructions call for an import.

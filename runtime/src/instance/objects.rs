@@ -35,7 +35,7 @@ impl Instance {
         if handle == 0 {
             return Ok(std::ptr::null_mut());
         }
-        let object = self.data().scopes.handles.borrow().get(handle, type_name);
+        let object = self.data().scopes.handles.borrow_mut().get(handle, type_name);
         object.map(|object| object as *mut c_void).map_err(|why| Error::new(ErrorKind::InvalidArgument, why))
     }
 

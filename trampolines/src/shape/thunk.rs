@@ -22,7 +22,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, StackSlot, Type, Value, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::FunctionBuilder;
-use wasmbridge_artifact::vmctx::{crossing, head, thunk};
+use wasmbridge_artifact::vmctx::{crossing, handles, head, thunk};
 use wasmbridge_artifact::{Builtin, TrapCode};
 
 /// With more arguments than this, they are kept in cells while they are converted: there are no registers for them, and what is handed
@@ -113,7 +113,7 @@ impl<'a> Thunk<'a> {
             Crossing::Scalar(scalar) => values[place] = self.emit.number_into_native(scalar, wasm),
             Crossing::User => values[place] = self.emit.ins().uextend(types::I64, wasm),
             Crossing::Pointer { pointee_size, .. } => self.pointer(values, place, index, pointee_size, param.nonnull),
-            Crossing::Handle { .. } => self.handle(values, place, index, param.nonnull),
+            Crossing::Handle { ref type_name, .. } => self.handle(values, place, index, type_name, param.nonnull),
             Crossing::Function { .. } => {
                 values.remove(place);
                 let native = self.ask(Builtin::ThunkFunction, values, index, wasm);
@@ -140,12 +140,32 @@ impl<'a> Thunk<'a> {
         self.ask_unless_null(values, place, index, other, joined);
     }
 
-    /// Converts a handle: the builtin looks it up.
-    fn handle(&mut self, values: &mut Vec<Value>, place: usize, index: usize, nonnull: bool) {
-        let guest = self.emit.ins().uextend(types::I64, values[place]);
+    /// Converts a handle: its slot's key says whether it is what it should be ([`handles`]). The builtin finds out what else it may be.
+    fn handle(&mut self, values: &mut Vec<Value>, place: usize, index: usize, type_name: &str, nonnull: bool) {
+        let number = self.signature.handle_types().iter().position(|ty| *ty == type_name).expect("it is among them");
+        let emit = &mut self.emit;
+        let Here { record, vmctx } = self.at;
+        let handle = values[place];
+        let guest = emit.ins().uextend(types::I64, handle);
+        let keys = emit.load_pointer(record, thunk::HANDLE_KEYS);
+        let wanted = emit.load(types::I64, keys, 8 * number as i32);
+        let wanted = emit.ins().iadd(wanted, guest);
+        let slot = emit.ins().band_imm_u(handle, i64::from(handles::INDEX_MASK));
+        let slot = emit.ins().uextend(types::I64, slot);
+        let distance = emit.ins().ishl_imm_u(slot, 3);
+        let table = emit.load_pointer(vmctx, head::HANDLES);
+        let slot = emit.ins().iadd(table, distance);
+        let key = emit.load(types::I64, slot, 0);
+        let differs = emit.ins().icmp(IntCC::NotEqual, key, wanted);
+        let slow = emit.cold_block();
+        emit.leave_if(differs, slow);
+        values[place] = emit.load_pointer(slot, handles::OBJECT);
+        let joined = emit.join_block(&all(self.at, values));
+        emit.jump(joined, &all(self.at, values));
+
+        emit.switch_to(slow);
         values[place] = guest;
-        let joined = self.emit.join_block(&all(self.at, values));
-        let other = (!nonnull).then(|| self.emit.builder.create_block());
+        let other = (!nonnull).then(|| emit.cold_block());
         self.ask_unless_null(values, place, index, other, joined);
     }
 

@@ -215,6 +215,19 @@ impl Signature {
         matches!(&self.result, Some(Value { crossing: Crossing::Struct(record), .. }) if record.single().is_none())
     }
 
+    /// The types of the handles among the parameters, each once, in the order in which they come first.
+    pub fn handle_types(&self) -> Vec<&str> {
+        let mut types = Vec::new();
+        for param in &self.params {
+            if let Crossing::Handle { type_name, .. } = &param.crossing
+                && !types.contains(&type_name.as_str())
+            {
+                types.push(type_name);
+            }
+        }
+        types
+    }
+
     /// Whether a callback is shown data in place: [`Value::window`].
     pub fn shows_windows(&self) -> bool {
         self.params.iter().any(|param| param.window)

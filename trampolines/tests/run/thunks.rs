@@ -98,6 +98,76 @@ fn pointers_inside_of_memory() {
 }
 
 #[test]
+fn handles_are_looked_up() {
+    let mut thunk = Thunk::new("void f(a *h[handle], b *i[handle, nonnull], a *j[handle])", note as *const u8);
+    let (first, second, third) = (0xabc0_0001, 0x1230_0fff, 0xffef_ffff);
+    thunk.world.give(first, 1, 0x7000_0000_0010);
+    thunk.world.give(second, 2, 0x7000_0000_0020);
+    thunk.world.give(third, 1, 0x7000_0000_0030);
+    let mut run = |args: [u32; 3]| {
+        // The upper halves of the registers hold anything.
+        thunk.run(&args.map(|arg| u64::from(arg) | 0xdead_0000_0000_0000));
+        let asked: Vec<_> = called().into_iter().map(|(builtin, args)| (builtin, args[1], args[2])).collect();
+        (got(), asked)
+    };
+    let objects = |numbers: [u64; 3]| numbers.map(|n| if n == 0 { 0 } else { 0x7000_0000_0000 + 16 * n }).to_vec();
+    assert_eq!(run([first, second, third]), (objects([1, 2, 3]), vec![]));
+    assert_eq!(run([third, second, third]), (objects([3, 2, 3]), vec![]));
+    assert_eq!(run([0, second, 0]), (objects([0, 2, 0]), vec![]));
+    assert_eq!(run([first, second, 0]), (objects([1, 2, 0]), vec![]));
+
+    // NULL where it may not be, another type, another generation, another app's secret, a free slot, no slot.
+    answer(0x999);
+    let asked = |n: u64, value: u32| vec![(Builtin::ThunkPointer, n, u64::from(value))];
+    let with = |n: usize| {
+        let mut objects = objects([1, 2, 3]);
+        objects[n] = 0x999;
+        objects
+    };
+    assert_eq!(run([first, 0, third]), (with(1), asked(1, 0)));
+    assert_eq!(run([second, second, third]), (with(0), asked(0, second)));
+    assert_eq!(run([first, first, third]), (with(1), asked(1, first)));
+    for wrong in [first ^ 1 << 20, first ^ 1 << 31, 2, 0xabc0_0000, u32::MAX] {
+        assert_eq!(run([wrong, second, third]), (with(0), asked(0, wrong)), "{wrong:#x}");
+        assert_eq!(run([first, second, wrong]), (with(2), asked(2, wrong)), "{wrong:#x}");
+    }
+}
+
+#[test]
+fn handles_beside_pointers_and_numbers() {
+    let prototype = "void f(signed char n, a *h[handle], double x, char *p, b *i[handle], long m) [leaf]";
+    extern "C" fn note_five(n: i32, h: u64, _: f64, p: u64, i: u64, m: u64) {
+        GOT.set(vec![n as u64, h, p, i, m]);
+    }
+    let mut thunk = Thunk::new(prototype, note_five as *const u8);
+    thunk.world.give(0x5550_0001, 1, 0x10);
+    thunk.world.give(0x5550_0002, 2, 0x20);
+    let mut run = |h: u64, p: u64, i: u64| {
+        thunk.run(&[0x80, h, 0, p, i, 0xffff_ffff]);
+        let asked: Vec<_> = called().into_iter().map(|(_, args)| args[1]).collect();
+        (got(), asked)
+    };
+    let minus = -128i64 as u64;
+    assert_eq!(run(0x5550_0001, 8, 0x5550_0002), (vec![minus, 0x10, BASE + 8, 0x20, u64::MAX], vec![]));
+    assert_eq!(run(0, 0, 0), (vec![minus, 0, 0, 0, u64::MAX], vec![]));
+    answer(7);
+    assert_eq!(run(0x5550_0001, LEN, 0x5550_0002), (vec![minus, 0x10, 7, 0x20, u64::MAX], vec![3]));
+    assert_eq!(run(0x5550_0001, 8, 0x5550_0001), (vec![minus, 0x10, BASE + 8, 7, u64::MAX], vec![4]));
+    assert_eq!(run(0x5550_0002, 8, 0), (vec![minus, 7, BASE + 8, 0, u64::MAX], vec![1]));
+    assert_eq!(run(0x5550_0003, LEN, 0x5550_0003), (vec![minus, 7, 7, 7, u64::MAX], vec![1, 3, 4]));
+}
+
+#[test]
+fn more_types_of_handles_than_a_record_has_room_for() {
+    let mut thunk = Thunk::new("void f(a *[handle], b *[handle], c *[handle])", note as *const u8);
+    for n in 1..4 {
+        thunk.world.give(n, n, 100 + u64::from(n));
+    }
+    thunk.run(&[1, 2, 3]);
+    assert_eq!((got(), called()), (vec![101, 102, 103], vec![]));
+}
+
+#[test]
 fn more_pointers_than_registers() {
     extern "C" fn note_last(_: u64, _: u64, _: u64, _: u64, _: u64, f: u64, g: u64, h: u64, i: i64, j: u64) {
         GOT.set(vec![f, g, h, i as u64, j]);

@@ -9,7 +9,7 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use region::Protection;
 use std::cell::{Cell, RefCell};
 use wasmbridge_artifact::vmctx::{
-    CallbackRecord, CrossingFrame, DirectRecord, MemoryDef, ShownWindow, ThunkRecord, VmHead, is_direct,
+    CallbackRecord, CrossingFrame, DirectRecord, MemoryDef, ShownWindow, ThunkRecord, VmHead, handles, is_direct,
 };
 use wasmbridge_artifact::{Builtin, ValType};
 use wasmbridge_trampolines::{DirectShape, Shape, ShapeCompiler, Signature};
@@ -21,6 +21,9 @@ pub const LEN: u64 = 0x2_0000;
 /// The default answers.
 pub const DEFAULT_INT: u64 = 0xdddd_0000_0000_00dd;
 pub const DEFAULT_FLOAT: f64 = 0.125;
+
+/// The keys of the types of handles in the order in which a signature has them.
+const HANDLE_KEYS: [u64; 3] = [handles::key(1, 0), handles::key(2, 0), handles::key(3, 0)];
 
 /// A call of a builtin: its arguments, as many as it has.
 pub type Called = (Builtin, Vec<u64>);
@@ -113,6 +116,8 @@ pub struct World {
     pub shown: Box<ShownWindow>,
     /// Crossing frames; the array grows downwards from its end.
     pub crossings: Box<[CrossingFrame; 8]>,
+    /// the table of handles
+    handles: Vec<u64>,
     _memory: Box<MemoryDef>,
     _builtins: Box<[*const u8]>,
 }
@@ -129,6 +134,7 @@ impl World {
         let frame = |frame| CrossingFrame { frame, stack_pointer: 0, record: std::ptr::null() };
         let mut crossings = Box::new([frame(usize::MAX); 8]);
         let mut shown = Box::new(ShownWindow::NONE);
+        let handles = vec![0u64; handles::BYTES / 8];
         let head = Box::new(VmHead {
             host: std::ptr::null_mut(),
             stack_limit: 0,
@@ -140,11 +146,19 @@ impl World {
             stack_pointer: 0x1234,
             refusing: frame(0),
             shown: &mut *shown,
+            handles: handles.as_ptr(),
         });
         called();
         answer(1);
         add_to_cells(0);
-        World { head, shown, crossings, _memory: memory, _builtins: builtins }
+        World { head, shown, crossings, handles, _memory: memory, _builtins: builtins }
+    }
+
+    /// Makes a handle one of an object of the type with this number.
+    pub fn give(&mut self, handle: u32, type_number: u32, object: u64) {
+        let index = (handle & handles::INDEX_MASK) as usize;
+        self.handles[index] = handles::key(type_number, handle);
+        self.handles[index + handles::OBJECT as usize / 8] = object;
     }
 }
 
@@ -273,6 +287,7 @@ impl Thunk {
             function,
             memory_base: BASE as *mut u8,
             info: std::ptr::null_mut(),
+            handle_keys: HANDLE_KEYS.as_ptr(),
         });
         let placed = Placed::new(&shape.code, 0).seal();
         let direct = is_direct(&signature.wasm_type()).then(|| Direct::new(&signature, &record, placed.code()));
@@ -332,6 +347,7 @@ impl Direct {
                 info: std::ptr::null_mut(),
                 code: thunk,
                 callee_vmctx: std::ptr::from_ref(record).cast_mut().cast(),
+                handle_keys: [HANDLE_KEYS[0], HANDLE_KEYS[1]],
             };
             // SAFETY: the data behind the code is large enough for a record, aligned to a page, and nobody else has it.
             unsafe { placed.data::<DirectRecord>().write(record) };

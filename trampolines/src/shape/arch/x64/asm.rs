@@ -3,8 +3,8 @@
 use super::super::super::RecordReloc;
 use cranelift_assembler_x64::inst::Inst;
 use cranelift_assembler_x64::{
-    Amode, AmodeOffset, AmodeOffsetPlusKnownOffset, CodeSink, DeferredTarget, GprMem, KnownOffset, Registers, Simm32,
-    TrapCode, inst,
+    Amode, AmodeOffset, AmodeOffsetPlusKnownOffset, CodeSink, DeferredTarget, GprMem, KnownOffset, NonRspGpr,
+    Registers, Scale, Simm32, TrapCode, inst,
 };
 use gimli::write::CallFrameInstruction;
 use std::num::NonZeroU8;
@@ -152,6 +152,12 @@ pub(super) fn memory(base: u8, offset: i32) -> GprMem<u8, u8> {
 pub(super) fn address(base: u8, offset: i32) -> Amode<u8> {
     let simm32 = AmodeOffsetPlusKnownOffset { simm32: AmodeOffset::new(offset), offset: None };
     Amode::ImmReg { base, simm32, trap: None }
+}
+
+/// `[base + 8 * index + offset]`
+pub(super) fn element(base: u8, index: u8, offset: i32) -> GprMem<u8, u8> {
+    let (index, simm32) = (NonRspGpr::new(index), AmodeOffset::new(offset));
+    GprMem::Mem(Amode::ImmRegRegShift { base, index, scale: Scale::Eight, simm32, trap: None })
 }
 
 /// Where the assembler puts bytes. Distances are left 0 and filled in by whoever emitted them.

@@ -29,25 +29,42 @@
 //!     ret
 //! ```
 //!
-//! Where a pointer fails, everything goes to the complete thunk that Cranelift has made, with the arguments as they came: the lower half of a
+//! A handle is looked up in the same way, in five instructions and one for its object:
+//!
+//! ```text
+//!     mov   r11, [r10 + handles]
+//!     mov   r9d, edi
+//!     and   r9d, index_mask
+//!     mov   eax, edi
+//!     add   rax, [record.handle_keys]    ; what the slot's key must be
+//!     cmp   rax, [r11 + 8 * r9]
+//!     jne   null or slow
+//!     mov   rdi, [r11 + 8 * r9 + object]
+//! ```
+//!
+//! Where a pointer or handle fails, everything goes to the complete thunk that Cranelift has made, with the arguments as they came: the lower half of a
 //! pointer is still the guest's address, because that of the memory's is 0. It sorts out why, and says so.
 //!
 //! No frame pointer is set up; the wasm function's is saved where it would be. Whatever can trap does so with the stack pointer at the return
 //! address.
 
-use super::asm::{ARGUMENTS, Assembled, Assembler, If, Label, address, memory};
+use super::asm::{ARGUMENTS, Assembled, Assembler, If, Label, address, element, memory};
 use super::numbers;
 use crate::signature::{Crossing, Scalar, Signature};
 use cranelift_assembler_x64::gpr::enc::*;
-use cranelift_assembler_x64::{Imm8, Simm8, inst};
+use cranelift_assembler_x64::{Imm8, Imm32, Simm8, inst};
 use gimli::X86_64;
 use gimli::write::CallFrameInstruction;
 use std::mem::offset_of;
-use wasmbridge_artifact::vmctx::{MemoryDef, crossing, direct, head, is_direct};
+use wasmbridge_artifact::vmctx::{DIRECT_INTEGERS, MemoryDef, crossing, direct, handles, head, is_direct};
 use wasmbridge_artifact::{Builtin, TrapCode};
 
 /// `xmm0`: floats are returned in it.
 const XMM0: u8 = 0;
+
+/// Where the index of a handle's slot is. No argument is there: it is the register of the sixth, which the function would have with a vmctx.
+const SLOT: u8 = R9;
+const _: () = assert!(DIRECT_INTEGERS < 6);
 
 /// Code that calls a function in the `Tail` convention, wasm function or thunk, whatever it does: for functions with so many integer
 /// parameters.
@@ -125,12 +142,18 @@ enum Param {
         size: i32,
         nonnull: bool,
     },
+    Handle {
+        /// which of the record's keys is that of its type
+        key: i32,
+        nonnull: bool,
+    },
 }
 
 impl Param {
     /// Those in integer registers; `None` if some are not converted here.
     fn all(signature: &Signature) -> Option<Vec<Param>> {
         let mut params = Vec::new();
+        let types = signature.handle_types();
         for param in &signature.params {
             params.push(match param.crossing {
                 Crossing::Scalar(Scalar::Float | Scalar::Double) => continue,
@@ -140,6 +163,10 @@ impl Param {
                     let size = i32::try_from(pointee_size).ok().filter(|size| *size < i32::MAX)?;
                     Param::Pointer { size, nonnull: param.nonnull }
                 }
+                Crossing::Handle { ref type_name, ends: false } => {
+                    let number = types.iter().position(|ty| ty == type_name).filter(|&n| n < handles::DIRECT_TYPES)?;
+                    Param::Handle { key: direct::HANDLE_KEYS + 8 * number as i32, nonnull: param.nonnull }
+                }
                 _ => return None,
             });
         }
@@ -147,9 +174,11 @@ impl Param {
     }
 }
 
-/// A pointer that may fail its check.
+/// A pointer or handle that may fail its check.
 struct Failure {
     register: u8,
+    /// whether it is a pointer, of which 1 was taken
+    pointer: bool,
     nonnull: bool,
     /// where it goes then
     failed: Label,
@@ -165,7 +194,7 @@ struct Code<'a> {
 }
 
 impl Code<'_> {
-    /// Pointers first: nothing else is changed before they have all been checked.
+    /// Pointers first, then handles: nothing else is changed before they have all been checked.
     fn convert_arguments(&mut self, params: &[Param]) -> Vec<Failure> {
         let registers = || params.iter().zip(ARGUMENTS);
         let mut failures = Vec::new();
@@ -178,7 +207,33 @@ impl Code<'_> {
             let (failed, checked) = (self.asm.label(), self.asm.label());
             self.pointer(register, size, failed);
             self.asm.bind(checked);
-            failures.push(Failure { register, nonnull, failed, checked });
+            failures.push(Failure { register, pointer: true, nonnull, failed, checked });
+        }
+        let all: Vec<_> = registers()
+            .filter_map(|(param, register)| match *param {
+                Param::Handle { key, nonnull } => Some((register, key, nonnull)),
+                _ => None,
+            })
+            .collect();
+        if let Some(((last, _, _), others)) = all.split_last() {
+            if failures.is_empty() {
+                self.load_vmctx();
+            }
+            self.asm.emit(inst::movq_rm::new(R11, memory(R10, head::HANDLES)));
+            for &(register, key, nonnull) in &all {
+                let (failed, checked) = (self.asm.label(), self.asm.label());
+                self.handle(register, key, failed);
+                if register == *last {
+                    self.asm.emit(inst::movq_rm::new(register, element(R11, SLOT, handles::OBJECT)));
+                }
+                self.asm.bind(checked);
+                failures.push(Failure { register, pointer: false, nonnull, failed, checked });
+            }
+            // The others were still wanted as they came, in case that one failed.
+            for &(register, ..) in others {
+                self.slot(register);
+                self.asm.emit(inst::movq_rm::new(register, element(R11, SLOT, handles::OBJECT)));
+            }
         }
         for (param, register) in registers() {
             if let Param::Number(scalar) = *param {
@@ -190,10 +245,16 @@ impl Code<'_> {
 
     /// What is done with pointers that fail.
     fn failed(&mut self, failures: Vec<Failure>) {
-        for Failure { register, nonnull, failed, checked } in failures {
+        for Failure { register, pointer, nonnull, failed, checked } in failures {
             self.asm.bind(failed);
-            // The guest's address again; of NULL it is 0.
-            self.asm.emit(inst::addl_mi_sxb::new(register, Simm8::new(1)));
+            if pointer {
+                // The guest's address again; of NULL it is 0.
+                self.asm.emit(inst::addl_mi_sxb::new(register, Simm8::new(1)));
+            } else if !nonnull {
+                // NULL goes on with nothing in the register's upper half.
+                self.asm.emit(inst::movl_mr::new(register, register));
+                self.asm.emit(inst::testl_mr::new(register, register));
+            }
             if !nonnull {
                 self.asm.jump(If::Equal, checked);
             }
@@ -210,6 +271,22 @@ impl Code<'_> {
         asm.emit(inst::cmpq_rm::new(RAX, memory(R11, offset_of!(MemoryDef, len_bytes) as i32)));
         asm.jump(If::Above, failed);
         asm.with_record(direct::MEMORY_BASE_ABOVE, |record| inst::addq_rm::new(register, record).into());
+    }
+
+    /// Checks a handle, whose slot is then in [`SLOT`]: see [`handles`]. The table is in `r11`.
+    fn handle(&mut self, register: u8, key: i32, failed: Label) {
+        self.slot(register);
+        let asm = &mut self.asm;
+        asm.emit(inst::movl_mr::new(RAX, register));
+        asm.with_record(key, |record| inst::addq_rm::new(RAX, record).into());
+        asm.emit(inst::cmpq_rm::new(RAX, element(R11, SLOT, 0)));
+        asm.jump(If::NotEqual, failed);
+    }
+
+    /// Takes a handle's index.
+    fn slot(&mut self, handle: u8) {
+        self.asm.emit(inst::movl_mr::new(SLOT, handle));
+        self.asm.emit(inst::andl_mi::new(SLOT, Imm32::new(handles::INDEX_MASK)));
     }
 
     fn load_vmctx(&mut self) {
@@ -232,7 +309,7 @@ impl Code<'_> {
     fn call_crossing(&mut self, params: &[Param]) {
         let below = |field: i32| field - crossing::SIZE;
         let size = Simm8::new(crossing::SIZE as i8);
-        if !params.iter().any(|param| matches!(param, Param::Pointer { .. })) {
+        if !params.iter().any(|param| matches!(param, Param::Pointer { .. } | Param::Handle { .. })) {
             self.load_vmctx();
         }
         let asm = &mut self.asm;

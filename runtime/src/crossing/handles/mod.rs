@@ -1,0 +1,326 @@
+//! Handles: 32-bit names that an app has for native objects it cannot see.
+//!
+//! ```text
+//!   handle = (generation << 20 | index) ^ (secret << 20)      index 1..2^20, generation and secret 12 bits
+//! ```
+//!
+//! An index is never 0, so neither is a handle: 0 stands for NULL. The generation tells a slot's present object from earlier ones, and
+//! the secret makes one app's handles mean nothing to another. The same object has the same handle as long as it is alive.
+//!
+//! A lookup is done by the shapes themselves: the slot at the handle's index has the whole handle and the number of its type as its key, so that one comparison
+//! says that it is this app's, of this type, and alive ([`vmctx::handles`](wasmbridge_artifact::vmctx::handles)). What does not compare comes
+//! here: a base type, and everything that is wrong, to be told apart.
+//!
+//! Types may have base types, as libraries with "handles" and "kinds of handles" have them: what is a `uv_timer_t *` is a `uv_handle_t *` too, and
+//! has one handle as both. Types without a common base are different objects, even at one address: a struct and its first member are.
+
+mod slots;
+mod types;
+
+pub(crate) use self::slots::empty;
+use self::slots::{Free, NO_GENERATION, Slots};
+pub use self::types::HandleDestructor;
+pub(crate) use self::types::HandleTypes;
+use self::types::{TypeId, TypeIds};
+use super::Refused;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+use wasmbridge_artifact::vmctx::handles::{INDEX_BITS, INDEX_MASK, key};
+use wasmbridge_trampolines::Signature;
+
+/// The handles of one instance.
+#[derive(Debug)]
+pub(crate) struct HandleTable {
+    types: TypeIds,
+    secret: u32,
+    slots: Slots,
+    /// where shapes look for the table: a word of the vmctx
+    published: *mut *const u64,
+    /// slots that have been used; the first is never
+    used: u32,
+    /// the first of the free ones among them, 0 if there is none
+    free: u32,
+    /// by address and root of the type
+    by_object: HashMap<(usize, TypeId), u32, BuildHasherDefault<ObjectHasher>>,
+    /// Handles in the order in which they were given out, if any type has a destructor; some may have ended.
+    given: Vec<u32>,
+}
+
+/// Spreads addresses of objects: they are the host's, so nobody chooses them to collide.
+#[derive(Debug, Default)]
+pub(crate) struct ObjectHasher(u64);
+
+impl Hasher for ObjectHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.write_u64(word.into());
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        // Fibonacci hashing (Knuth, volume 3, 6.4); the table looks at the highest bits and at the lowest.
+        let mixed = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ mixed >> 32;
+    }
+}
+
+impl HandleTable {
+    /// An empty table; `secret` differs between instances, `types` says which are others too. `published` is the word in which shapes find it, or null.
+    pub(crate) fn new(secret: u32, types: Arc<HandleTypes>, published: *mut *const u64) -> HandleTable {
+        HandleTable {
+            types: TypeIds::new(types),
+            secret: secret << INDEX_BITS,
+            slots: Slots::default(),
+            published,
+            used: 1,
+            free: 0,
+            by_object: HashMap::default(),
+            given: Vec::new(),
+        }
+    }
+
+    /// The keys of the types of handles among a function's parameters, for its [record](wasmbridge_artifact::vmctx::ThunkRecord::handle_keys).
+    pub(crate) fn keys(&mut self, signature: &Signature) -> Box<[u64]> {
+        signature.handle_types().into_iter().map(|ty| key(self.types.id(ty).0, 0)).collect()
+    }
+
+    /// The handle of an object that is not NULL, and whether it is new.
+    pub(crate) fn insert(&mut self, object: usize, type_name: &str) -> Result<(u32, bool), Refused> {
+        let ty = self.types.id(type_name);
+        self.insert_as(object, ty)
+    }
+
+    /// The same, for a type whose number is known.
+    fn insert_as(&mut self, object: usize, ty: TypeId) -> Result<(u32, bool), Refused> {
+        debug_assert_ne!(object, 0);
+        let place = (object, self.types.root(ty));
+        if let Some(&index) = self.by_object.get(&place) {
+            let (known, handle) = self.parts(index);
+            if known == ty || self.types.is_a(known, ty) {
+                return Ok((handle, false));
+            }
+            if self.types.is_a(ty, known) {
+                self.slots.set_key(index, key(ty.0, handle));
+                return Ok((handle, false));
+            }
+            // Neither is the other: the object that was known is gone, and this one has its address.
+            self.remove(handle);
+        }
+        let (index, generation) = self.take()?;
+        let handle = (generation << INDEX_BITS | index) ^ self.secret;
+        self.slots.fill(index, key(ty.0, handle), object);
+        self.by_object.insert(place, index);
+        if self.types.declared.have_destructors() {
+            self.remember(handle);
+        }
+        Ok((handle, true))
+    }
+
+    /// A free slot, and the generation that is next there.
+    fn take(&mut self) -> Result<(u32, u32), Refused> {
+        if self.free != 0 {
+            let index = self.free;
+            let Free { generation, next } = self.slots.free(index);
+            self.free = next;
+            return Ok((index, generation));
+        }
+        if self.used > INDEX_MASK {
+            return Err(format!("the app has {INDEX_MASK} live handles, which is the limit"));
+        }
+        if self.used == 1 {
+            let table = self.slots.make().map_err(|e| format!("no address space for the app's handles: {e}"))?;
+            if !self.published.is_null() {
+                // SAFETY: a word of the instance's vmctx, which lives as long as this, and is read by code that runs on this thread.
+                unsafe { self.published.write(table) };
+            }
+        }
+        self.used += 1;
+        Ok((self.used - 1, 0))
+    }
+
+    fn remember(&mut self, handle: u32) {
+        if self.given.len() >= 64 && self.given.len() > 2 * self.by_object.len() {
+            let given = std::mem::take(&mut self.given);
+            self.given = given.into_iter().filter(|&handle| self.live(handle).is_some()).collect();
+        }
+        self.given.push(handle);
+    }
+
+    /// The type and the handle of a slot; 0 for a handle if it is free.
+    fn parts(&self, index: u32) -> (TypeId, u32) {
+        let key = self.slots.key(index);
+        (TypeId((key >> 32) as u32), key as u32)
+    }
+
+    /// The slot of a handle that has not ended, and the type by which its object is known.
+    fn live(&self, handle: u32) -> Option<(u32, TypeId)> {
+        let index = handle & INDEX_MASK;
+        if index == 0 || index >= self.used {
+            return None;
+        }
+        let (ty, found) = self.parts(index);
+        (found == handle).then_some((index, ty))
+    }
+
+    /// The type by which the object of a handle is known.
+    pub(crate) fn type_name(&self, handle: u32) -> Option<Arc<str>> {
+        self.live(handle).map(|(_, ty)| self.types.name(ty).clone())
+    }
+
+    /// Ends the newest handle of an object that is to be destroyed when the app goes; the object and what destroys it.
+    pub(crate) fn pop_destroyed(&mut self) -> Option<(usize, HandleDestructor)> {
+        while let Some(handle) = self.given.pop() {
+            let Some((index, ty)) = self.live(handle) else { continue };
+            let (object, destructor) = (self.slots.object(index), self.types.destructor(ty));
+            if let Some(destructor) = destructor {
+                self.remove(handle);
+                return Some((object, destructor));
+            }
+        }
+        None
+    }
+
+    /// The object behind a handle that is not 0.
+    pub(crate) fn get(&mut self, handle: u32, type_name: &str) -> Result<usize, Refused> {
+        let wanted = self.types.id(type_name);
+        let Some((index, ty)) = self.live(handle) else { return Err(self.why_not(handle)) };
+        if ty != wanted && !self.types.is_a(ty, wanted) {
+            return Err(format!("handle {handle:#x} is a `{} *`, expected `{type_name} *`", self.types.name(ty)));
+        }
+        Ok(self.slots.object(index))
+    }
+
+    /// What is wrong with a handle that is not alive.
+    fn why_not(&self, handle: u32) -> Refused {
+        let (index, generation) = (handle & INDEX_MASK, (handle ^ self.secret) >> INDEX_BITS);
+        if index == 0 || index >= self.used {
+            return format!("{handle:#x} is not a handle of this app: forged, or another app's");
+        }
+        // Generations count up: one that has not been reached was never given out.
+        let given_out = match self.parts(index).1 {
+            0 => generation < self.slots.free(index).generation,
+            live => generation < (live ^ self.secret) >> INDEX_BITS,
+        };
+        let what =
+            if given_out { "is stale: its object is gone, or was only lent" } else { "was never given to this app" };
+        format!("handle {handle:#x} {what}")
+    }
+
+    /// The handle that an object has, if it is of this type.
+    pub(crate) fn find(&mut self, object: usize, type_name: &str) -> Option<u32> {
+        let wanted = self.types.id(type_name);
+        let index = *self.by_object.get(&(object, self.types.root(wanted)))?;
+        let (ty, handle) = self.parts(index);
+        self.types.is_a(ty, wanted).then_some(handle)
+    }
+
+    /// Ends a handle: it is stale from now on.
+    pub(crate) fn remove(&mut self, handle: u32) {
+        // One that has ended already may have another object in its place.
+        let Some((index, ty)) = self.live(handle) else { return };
+        self.by_object.remove(&(self.slots.object(index), self.types.root(ty)));
+        let generation = ((handle ^ self.secret) >> INDEX_BITS) + 1;
+        self.slots.clear(index, Free { generation, next: self.free });
+        // A slot whose generations are used up is not used again, so that an old handle never means a new object.
+        if generation != NO_GENERATION {
+            self.free = index;
+        }
+    }
+
+    /// How many handles are alive.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.by_object.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(secret: u32) -> HandleTable {
+        HandleTable::new(secret, Arc::default(), std::ptr::null_mut())
+    }
+
+    #[test]
+    fn the_same_object_has_the_same_handle_until_it_ends() {
+        let mut table = table(0xabc);
+        let (first, new) = table.insert(0x1000, "db").unwrap();
+        assert!(new && first != 0);
+        assert_eq!(table.insert(0x1000, "db"), Ok((first, false)));
+        let (other, _) = table.insert(0x1000, "stmt").unwrap();
+        assert_ne!(first, other, "the same address as another type is another object");
+        assert_eq!(table.get(first, "db"), Ok(0x1000));
+        table.remove(first);
+        assert_eq!(table.len(), 1);
+        let (second, _) = table.insert(0x1000, "db").unwrap();
+        assert_ne!(first, second);
+    }
+
+    #[test]
+    fn each_wrong_handle_is_told_apart() {
+        let mut table = table(5);
+        let (handle, _) = table.insert(0x1000, "db").unwrap();
+        let mut reason = |handle, ty: &str| table.get(handle, ty).unwrap_err();
+        assert!(reason(handle, "stmt").contains("is a `db *`, expected `stmt *`"));
+        assert!(reason(handle + 7, "db").contains("not a handle of this app"));
+        assert!(reason(handle ^ (1 << INDEX_BITS), "db").contains("never given"));
+        assert!(reason(5 << INDEX_BITS, "db").contains("not a handle"), "index 0");
+        table.remove(handle);
+        assert!(table.get(handle, "db").unwrap_err().contains("stale"));
+        table.insert(0x2000, "db").unwrap();
+        assert!(table.get(handle, "db").unwrap_err().contains("stale"));
+    }
+
+    #[test]
+    fn an_object_has_one_handle_as_its_type_and_as_its_bases() {
+        let mut types = HandleTypes::default();
+        types.derive("timer", "handle").unwrap();
+        types.derive("idle", "handle").unwrap();
+        types.derive("tick", "timer").unwrap();
+        assert!(types.derive("handle", "tick").unwrap_err().contains("each would be the other"));
+        assert!(types.derive("timer", "stream").unwrap_err().contains("one base"));
+        assert_eq!(types.derive("timer", "handle"), Ok(()), "said twice");
+        let mut table = HandleTable::new(9, Arc::new(types), std::ptr::null_mut());
+
+        let (timer, _) = table.insert(0x1000, "timer").unwrap();
+        assert_eq!(table.insert(0x1000, "handle"), Ok((timer, false)));
+        assert_eq!((table.get(timer, "handle"), table.get(timer, "timer")), (Ok(0x1000), Ok(0x1000)));
+        assert!(table.get(timer, "tick").is_err() && table.get(timer, "idle").is_err());
+
+        // Known as its base first.
+        let (other, _) = table.insert(0x2000, "handle").unwrap();
+        assert!(table.get(other, "idle").unwrap_err().contains("is a `handle *`, expected `idle *`"));
+        assert_eq!((table.find(0x2000, "idle"), table.find(0x2000, "handle")), (None, Some(other)));
+        assert_eq!(table.insert(0x2000, "idle"), Ok((other, false)));
+        assert_eq!(table.get(other, "idle"), Ok(0x2000));
+
+        // Another kind of object in its place, of which nobody has said that the first is gone.
+        let (third, new) = table.insert(0x2000, "timer").unwrap();
+        assert!(new && third != other && table.get(other, "handle").unwrap_err().contains("stale"));
+        table.remove(third);
+        assert_eq!((table.len(), table.find(0x2000, "handle")), (1, None));
+    }
+
+    #[test]
+    fn a_slot_is_given_up_after_its_last_generation() {
+        let mut table = table(0);
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..3 * (NO_GENERATION) {
+            let (handle, _) = table.insert(0x1000, "db").unwrap();
+            assert!(seen.insert(handle), "{handle:#x} was given out twice");
+            table.remove(handle);
+        }
+    }
+}

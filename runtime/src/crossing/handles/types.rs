@@ -1,0 +1,125 @@
+//! Types of objects: which are others too, and their numbers in one app's table.
+
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::sync::Arc;
+
+/// Which types of objects are others, too.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HandleTypes {
+    bases: HashMap<String, String>,
+    destructors: HashMap<String, HandleDestructor>,
+}
+
+/// What is done with objects of a type that an app still has when it goes: see [`Linker::handle_destructor`](crate::Linker::handle_destructor).
+#[derive(Debug, Clone, Copy)]
+pub struct HandleDestructor {
+    /// gets the object, and `data`
+    pub function: unsafe extern "C" fn(object: *mut c_void, data: *mut c_void),
+    /// the host's
+    pub data: *mut c_void,
+}
+
+// SAFETY: the host gives both for use on whatever thread an instance ends on.
+unsafe impl Send for HandleDestructor {}
+// SAFETY: as above.
+unsafe impl Sync for HandleDestructor {}
+
+impl HandleTypes {
+    /// Makes every `derived` a `base`. An error if that would make it one in two ways, or in a circle.
+    pub(crate) fn derive(&mut self, derived: &str, base: &str) -> Result<(), String> {
+        if let Some(other) = self.bases.get(derived).filter(|other| *other != base) {
+            return Err(format!("`{derived}` is a `{other}` already; a type has one base"));
+        }
+        if self.line(base).any(|ancestor| ancestor == derived) {
+            return Err(format!("`{base}` is a `{derived}` already: each would be the other"));
+        }
+        self.bases.insert(derived.to_owned(), base.to_owned());
+        Ok(())
+    }
+
+    /// The type, its base, that one's base, and so on.
+    fn line<'a>(&'a self, ty: &'a str) -> impl Iterator<Item = &'a str> {
+        std::iter::successors(Some(ty), |ty| self.bases.get(*ty).map(String::as_str))
+    }
+
+    /// Sets what is done with the objects of a type.
+    pub(crate) fn set_destructor(&mut self, ty: &str, destructor: HandleDestructor) {
+        self.destructors.insert(ty.to_owned(), destructor);
+    }
+
+    /// Whether objects of any type are destroyed.
+    pub(super) fn have_destructors(&self) -> bool {
+        !self.destructors.is_empty()
+    }
+}
+
+/// The number of a type in one table; never 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct TypeId(pub(super) u32);
+
+/// The types that a table has met, by number.
+#[derive(Debug, Default)]
+pub(super) struct TypeIds {
+    pub(super) declared: Arc<HandleTypes>,
+    by_name: HashMap<Arc<str>, TypeId>,
+    /// the first has number 1
+    types: Vec<Type>,
+}
+
+#[derive(Debug)]
+struct Type {
+    name: Arc<str>,
+    base: Option<TypeId>,
+    root: TypeId,
+    /// its own, or the nearest base's
+    destructor: Option<HandleDestructor>,
+}
+
+impl TypeIds {
+    /// None yet.
+    pub(super) fn new(declared: Arc<HandleTypes>) -> TypeIds {
+        TypeIds { declared, ..TypeIds::default() }
+    }
+
+    /// The number of a type.
+    pub(super) fn id(&mut self, name: &str) -> TypeId {
+        if let Some(&id) = self.by_name.get(name) {
+            return id;
+        }
+        let base = self.declared.bases.get(name).cloned().map(|base| self.id(&base));
+        let id = TypeId(self.types.len() as u32 + 1);
+        let inherited = base.and_then(|base| self.of(base).destructor);
+        let name: Arc<str> = Arc::from(name);
+        self.types.push(Type {
+            destructor: self.declared.destructors.get(&*name).copied().or(inherited),
+            root: base.map_or(id, |base| self.of(base).root),
+            base,
+            name: name.clone(),
+        });
+        self.by_name.insert(name, id);
+        id
+    }
+
+    fn of(&self, id: TypeId) -> &Type {
+        &self.types[id.0 as usize - 1]
+    }
+
+    pub(super) fn name(&self, id: TypeId) -> &Arc<str> {
+        &self.of(id).name
+    }
+
+    /// The last of its bases, or itself.
+    pub(super) fn root(&self, id: TypeId) -> TypeId {
+        self.of(id).root
+    }
+
+    pub(super) fn destructor(&self, id: TypeId) -> Option<HandleDestructor> {
+        self.of(id).destructor
+    }
+
+    /// Whether every `ty` is a `base`.
+    pub(super) fn is_a(&self, ty: TypeId, base: TypeId) -> bool {
+        std::iter::successors(Some(ty), |&ty| self.of(ty).base).any(|ancestor| ancestor == base)
+    }
+}
