@@ -44,7 +44,7 @@ use object::read::elf::{ElfFile64, FileHeader};
 use object::{LittleEndian, Object, ObjectSection};
 use std::fmt;
 use std::ops::Range;
-use xxhash_rust::xxh3::Xxh3;
+use twox_hash::XxHash3_128;
 
 /// Pages of the memory image and of `.text` in the file, in bytes.
 pub const IMAGE_PAGE: u64 = 4096;
@@ -131,10 +131,10 @@ impl Head {
 
 /// The hash of an artifact's bytes, which are at least as many as an ELF header and a head.
 pub fn hash(file: &[u8]) -> u128 {
-    let mut hasher = Xxh3::new();
-    hasher.update(&file[..Head::HASH.start]);
-    hasher.update(&file[Head::HASH.end..]);
-    hasher.digest128()
+    let mut hasher = XxHash3_128::new();
+    hasher.write(&file[..Head::HASH.start]);
+    hasher.write(&file[Head::HASH.end..]);
+    hasher.finish_128()
 }
 
 /// Why a file is not an artifact that can be used.
@@ -258,27 +258,25 @@ impl Artifact {
         let text_len = (self.text.end - self.text.start) as u64;
         let imported = module.imported_functions();
         let defined = module.functions.len() - imported;
-        // Each function of the module and each entry is there once.
-        let mut seen = vec![false; defined + module.entries.len()];
+        if table.len() != defined + module.entries.len() {
+            return wrong(section::FUNCTIONS, "the number of functions is not that of the module");
+        }
+        // The module's functions come first and then the entries, both in their order: each is found by its position.
+        let functions = (imported as u32..).take(defined).map(|index| (FunctionKind::Wasm, index));
+        let entries = module.entries.iter().map(|&ty| (FunctionKind::Entry, ty));
         let mut end = 0;
-        for record in table.iter() {
+        for (position, expected) in functions.chain(entries).enumerate() {
+            let record = table.get(position).filter(|record| (record.kind, record.index) == expected);
+            let Some(record) = record else {
+                return wrong(section::FUNCTIONS, "the functions are not those of the module, in their order");
+            };
             if u64::from(record.start) < end {
                 return wrong(section::FUNCTIONS, "functions overlap or are not sorted");
             }
             end = u64::from(record.start) + u64::from(record.len);
-            let place = match record.kind {
-                FunctionKind::Wasm => (record.index as usize).checked_sub(imported).filter(|&place| place < defined),
-                FunctionKind::Entry => module.entries.binary_search(&record.index).ok().map(|place| defined + place),
-            };
-            if place.is_none_or(|place| std::mem::replace(&mut seen[place], true)) {
-                return wrong(section::FUNCTIONS, "a function is not the module's, or there twice");
-            }
         }
         if end > text_len {
             return wrong(section::FUNCTIONS, "a function ends beyond the code");
-        }
-        if !seen.iter().all(|&seen| seen) {
-            return wrong(section::FUNCTIONS, "a function of the module is missing");
         }
         if !self.handlers(file).is_sound(text_len, module.tags.len()) {
             return wrong(section::HANDLERS, "it is not a table of handlers for tags of the module");

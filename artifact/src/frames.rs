@@ -133,10 +133,14 @@ impl<'a> FunctionTable<'a> {
         FunctionRecord::decode(self.0.get(start..start + FunctionRecord::SIZE)?)
     }
 
+    /// Where the function at a position begins.
+    pub fn start(&self, position: usize) -> Option<u32> {
+        u32_at(self.0, position.checked_mul(FunctionRecord::SIZE)?)
+    }
+
     /// The function that the code offset is in.
     pub fn find(&self, code_offset: u32) -> Option<FunctionRecord> {
-        let start = |i: usize| u32_at(self.0, i * FunctionRecord::SIZE);
-        let record = self.get(last_at_or_below(self.len(), code_offset, start)?)?;
+        let record = self.get(last_at_or_below(self.len(), code_offset, |i| self.start(i))?)?;
         (code_offset - record.start < record.len).then_some(record)
     }
 

@@ -1,6 +1,7 @@
 //! What the benches share: the guest on both sides.
 
 use std::ffi::{c_int, c_void};
+use std::path::{Path, PathBuf};
 use wasmbridge_runtime::{CallbackOptions, Engine, Instance, Linker, Module, NativeFn};
 
 /// `int (int, int)`
@@ -31,6 +32,8 @@ unsafe extern "C" {
 
 /// The guest as other runtimes get it, compiled by clang: it imports [`host_add`] only.
 pub const WASM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/peers.wasm"));
+/// The large guest: its artifact has about a megabyte.
+const LARGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/large.wasm"));
 /// The whole guest.
 const GUEST: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.wasm"));
 
@@ -174,5 +177,50 @@ impl App {
 impl Default for App {
     fn default() -> App {
         App::new()
+    }
+}
+
+/// Compiles the large guest into a file.
+pub fn write_large(path: &Path) {
+    let artifact = wasmbridge_compiler::compile(LARGE, &Default::default()).expect("the large guest compiles");
+    std::fs::write(path, artifact).expect("the file can be written to");
+}
+
+/// A large artifact in a file, as a host deploys it.
+pub struct LargeApp {
+    /// the engine that loads it
+    pub engine: Engine,
+    /// where the file is; removed in the end
+    path: PathBuf,
+}
+
+impl LargeApp {
+    /// Has the file written by `write`, which gets its path.
+    pub fn new(write: impl FnOnce(&Path)) -> LargeApp {
+        let path = std::env::temp_dir().join(format!("wasmbridge-large-{}.wbm", std::process::id()));
+        write(&path);
+        LargeApp { engine: Engine::new(Default::default()).expect("the engine starts"), path }
+    }
+
+    /// The size of the file in bytes.
+    pub fn len_bytes(&self) -> u64 {
+        std::fs::metadata(&self.path).expect("it was written").len()
+    }
+
+    /// Maps the file.
+    pub fn open(&self) -> Module {
+        Module::open(&self.engine, &self.path).expect("it loads")
+    }
+
+    /// An instance.
+    pub fn instantiate(&self, module: &Module) -> Instance {
+        Linker::new(&self.engine).instantiate(module).expect("it instantiates")
+    }
+}
+
+impl Drop for LargeApp {
+    fn drop(&mut self) {
+        // Nothing is lost if it stays.
+        let _ = std::fs::remove_file(&self.path);
     }
 }

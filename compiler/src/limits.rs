@@ -9,9 +9,12 @@ use crate::CompileError;
 pub(crate) const MODULE_BYTES: u64 = u32::MAX as u64;
 /// Bytes of code: jumps reach 2 GiB, and the artifact's code offsets are 32 bits.
 pub(crate) const CODE_BYTES: u64 = 1 << 30;
-/// SSA values of one function. The register allocator has 2^21 virtual registers, so that a function with many more
+/// SSA values of one function. The register allocator has as many virtual registers, so that a function with more
 /// values fails anyway, but only after it has taken gigabytes.
-pub(crate) const FUNCTION_VALUES: usize = 1 << 23;
+pub(crate) const FUNCTION_VALUES: usize = 1 << 21;
+/// Blocks of one function inside of each other. An optimiser's time grows with the square of them, and each takes two kilobytes; what compilers make of the largest
+/// `switch` that programs have is a tenth of it.
+pub(crate) const NESTED_BLOCKS: usize = 1 << 16;
 /// Values that the branches of one function carry together.
 pub(crate) const BRANCH_VALUES: usize = 1 << 23;
 /// Bytes of a memory image for each byte of data in it, if the image is larger than [`SMALL_IMAGE`].

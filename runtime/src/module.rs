@@ -11,10 +11,13 @@ use std::path::Path;
 use std::sync::Arc;
 use wasmbridge_artifact::module::{Export, Import};
 use wasmbridge_artifact::vmctx::HOST_PAGE;
-use wasmbridge_artifact::{Artifact, ArtifactError, FunctionKind, Module as Metadata, TableType, ValType};
+use wasmbridge_artifact::{Artifact, ArtifactError, Module as Metadata, TableType, ValType};
 
 /// The ELF machine number of the code that this host runs: EM_X86_64 (System V psABI, 4.1).
 const MACHINE: u16 = 62;
+
+/// No position among the escaping functions.
+const NOT_ESCAPING: u32 = u32::MAX;
 
 /// A compiled module, mapped into the process: immutable, and shared by all its instances.
 ///
@@ -34,6 +37,8 @@ struct Inner {
     type_ids: Vec<u32>,
     /// entry trampolines: index of the type, address; sorted
     entries: Vec<(u32, usize)>,
+    /// by index of the function, which of the escaping ones it is, or [`NOT_ESCAPING`]
+    escaping: Vec<u32>,
     /// the file, for mapping its memory image
     file: File,
     /// the file's bytes; `.text` is executable
@@ -109,13 +114,18 @@ impl Module {
             handlers: artifact.handlers(bytes),
             module_name: artifact.module.name.clone(),
         });
-        let mut entries: Vec<(u32, usize)> = code
-            .functions
-            .iter()
-            .filter(|f| f.kind == FunctionKind::Entry)
-            .map(|f| (f.index, text_start + f.start as usize))
+        let metadata = &artifact.module;
+        // Behind the functions that the module defines.
+        let defined = metadata.functions.len() - metadata.imported_functions();
+        let mut entries: Vec<(u32, usize)> = (defined..code.functions.len())
+            .filter_map(|position| code.functions.get(position))
+            .map(|entry| (entry.index, text_start + entry.start as usize))
             .collect();
         entries.sort_unstable();
+        let mut escaping = vec![NOT_ESCAPING; metadata.functions.len()];
+        for (position, &function) in metadata.escaping.iter().enumerate() {
+            escaping[function as usize] = position as u32;
+        }
         let type_ids = engine.types().intern(&artifact.module.types, &artifact.module.groups);
         let registration = (!text.is_empty()).then(|| {
             // SAFETY: `code` is boxed, points into the mapping, and both are dropped after the registration.
@@ -135,6 +145,7 @@ impl Module {
             artifact,
             type_ids,
             entries,
+            escaping,
             file,
             mapping,
         };
@@ -204,11 +215,16 @@ impl Module {
         self.0.code.names.get(function).map_or_else(|| format!("wasm-function[{function}]"), str::to_owned)
     }
 
-    /// Native address of each defined function's code, by index among the defined ones.
-    pub(crate) fn defined_functions(&self) -> impl Iterator<Item = (u32, *const u8)> {
-        let text = self.0.code.text;
-        let wasm = self.0.code.functions.iter().filter(|f| f.kind == FunctionKind::Wasm);
-        wasm.map(move |f| (f.index, (text + f.start as usize) as *const u8))
+    /// Native address of a defined function's code, by its index among the defined ones.
+    pub(crate) fn function_code(&self, defined: u32) -> *const u8 {
+        // They come first in the table, in their order: the artifact was checked for it.
+        let start = self.0.code.functions.start(defined as usize).expect("the module defines it");
+        (self.0.code.text + start as usize) as *const u8
+    }
+
+    /// Which of the [escaping](Metadata::escaping) functions a function is.
+    pub(crate) fn escaping_position(&self, function: u32) -> Option<u32> {
+        self.0.escaping.get(function as usize).copied().filter(|&position| position != NOT_ESCAPING)
     }
 
     /// The entry trampoline for functions of a type of this module.

@@ -8,5 +8,7 @@ pub fn budget(instructions: u64) -> LibraryBenchmarkConfig {
     callgrind.hard_limits([(EventKind::Ir, instructions)]);
     let mut config = LibraryBenchmarkConfig::default();
     config.tool(callgrind);
+    // What a set-up runs does not count, and takes long where it is traced.
+    config.valgrind_args(["--trace-children=no"]);
     config
 }

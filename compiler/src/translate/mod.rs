@@ -238,6 +238,7 @@ impl<'a, 'f> Translator<'a, 'f> {
     /// Stops before a function takes memory out of proportion.
     fn check_size(&self) -> Result<(), CompileError> {
         let values = self.builder.func.dfg.num_values() as u64;
+        limits::check("blocks inside of each other", self.frames.len() as u64, limits::NESTED_BLOCKS as u64)?;
         limits::check("values in one function", values, limits::FUNCTION_VALUES as u64)?;
         limits::check("values in branches of one function", self.branch_values as u64, limits::BRANCH_VALUES as u64)
     }

@@ -224,12 +224,10 @@ pub(crate) fn allocate(
         }
     }
     let imported = functions.len() as u32;
-    let mut defined = module.defined_functions().collect::<Vec<_>>();
-    defined.sort_unstable_by_key(|f| f.0);
     for (position, &function) in metadata.escaping.iter().enumerate() {
         let (code, callee) = match functions.get(function as usize) {
             Some(import) => (import.code, import.vmctx),
-            None => (defined[(function - imported) as usize].1, vmctx),
+            None => (module.function_code(function - imported), vmctx),
         };
         let declared = module.type_ids()[metadata.functions[function as usize] as usize];
         let type_id = imported_types.get(function as usize).copied().unwrap_or(declared);

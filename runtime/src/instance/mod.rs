@@ -328,9 +328,8 @@ impl InstanceData {
 
     /// Where a function of this module that can become a funcref has its `VmFuncRef`.
     pub(crate) fn funcref(&self, function: u32) -> Option<*const VmFuncRef> {
-        let artifact = self.module.artifact();
-        let position = artifact.module.escaping.binary_search(&function).ok()?;
-        Some(self.at(artifact.layout.funcref(position as u32)))
+        let position = self.module.escaping_position(function)?;
+        Some(self.at(self.module.artifact().layout.funcref(position)))
     }
 
     /// The item of an export, if there is one of this name.

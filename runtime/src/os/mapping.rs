@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::io::Write;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use wasmbridge_artifact::vmctx::HOST_PAGE;
 
 /// What may be done with pages. There is no "write and execute".
@@ -52,20 +53,38 @@ impl Mapping {
     pub(crate) fn reserve(len: usize, align: usize, offset: usize) -> io::Result<Mapping> {
         check_pages(offset, len - offset, len);
         assert!(align.is_power_of_two() && (align as u64).is_multiple_of(HOST_PAGE));
-        let slack = if align as u64 > HOST_PAGE { align } else { 0 };
-        let whole = len.checked_add(slack).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: a new mapping at an address the kernel chooses touches nothing that exists.
-        let address = unsafe { libc::mmap(std::ptr::null_mut(), whole, libc::PROT_NONE, flags, -1, 0) };
+        /// Where the byte at `offset` of the latest aligned reservation is, or was: who makes and ends instances finds their place free again,
+        /// and need not reserve more than it takes to cut an aligned part out of it.
+        static LATEST: AtomicUsize = AtomicUsize::new(0);
+        if align as u64 <= HOST_PAGE {
+            return Mapping::new(std::ptr::null_mut(), len, 0);
+        }
+        let latest = LATEST.load(Ordering::Relaxed);
+        if latest >= offset && latest != 0 && latest.is_multiple_of(align) {
+            let start = (latest - offset) as *mut libc::c_void;
+            if let Ok(mapping) = Mapping::new(start, len, libc::MAP_FIXED_NOREPLACE)
+                && mapping.start.cast() == start
+            {
+                return Ok(mapping);
+            }
+        }
+        let whole = len.checked_add(align).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
+        let mapping = Mapping::new(std::ptr::null_mut(), whole, 0)?;
+        let aligned = (mapping.start as usize + offset).next_multiple_of(align);
+        LATEST.store(aligned, Ordering::Relaxed);
+        let skip = aligned - offset - mapping.start as usize;
+        Ok(mapping.trim(skip, len))
+    }
+
+    /// Reserves address space: anywhere, or at `place` if that is free (`MAP_FIXED_NOREPLACE`, which kernels before 4.17 take as a wish).
+    fn new(place: *mut libc::c_void, len: usize, flags: libc::c_int) -> io::Result<Mapping> {
+        let flags = flags | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping touches nothing that exists: `MAP_FIXED` is not among the flags.
+        let address = unsafe { libc::mmap(place, len, libc::PROT_NONE, flags, -1, 0) };
         if address == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let mapping = Mapping { start: address.cast(), len: whole };
-        if slack == 0 {
-            return Ok(mapping);
-        }
-        let skip = (mapping.start as usize + offset).next_multiple_of(align) - offset - mapping.start as usize;
-        Ok(mapping.trim(skip, len))
+        Ok(Mapping { start: address.cast(), len })
     }
 
     /// Keeps `[skip, skip + len)` and unmaps what is before and after.
@@ -257,6 +276,13 @@ mod tests {
             let mapping = Mapping::reserve(8 << 20, 1 << 22, offset).unwrap();
             assert_eq!((mapping.start() as usize + offset) % (1 << 22), 0);
             assert_eq!(mapping.len, 8 << 20);
+            // Its place is taken, and free again later.
+            let other = Mapping::reserve(8 << 20, 1 << 22, offset).unwrap();
+            assert_eq!((other.start() as usize + offset) % (1 << 22), 0);
+            assert!(
+                other.start() as usize >= mapping.start() as usize + mapping.len
+                    || mapping.start() as usize >= other.start() as usize + other.len
+            );
         }
     }
 

@@ -1,0 +1,43 @@
+//! What it takes to load an artifact of about a megabyte, and to make an instance of it. The kernel's work does not count here: `load` times it.
+
+mod common;
+
+use common::budget;
+use iai_callgrind::{library_benchmark, library_benchmark_group, main};
+use std::process::Command;
+use wasmbridge_benches::LargeApp;
+use wasmbridge_runtime::{Instance, Module};
+
+fn loaded() -> (LargeApp, Module) {
+    let app = LargeApp::new(|path| {
+        let written = Command::new(env!("CARGO_BIN_EXE_load")).arg("--write").arg(path).status();
+        assert!(written.expect("`load` is built").success());
+    });
+    let module = app.open();
+    (app, module)
+}
+
+// With the engine's types known, and the file in memory.
+#[library_benchmark]
+#[bench::large(args = (), setup = loaded, config = budget(OPEN))]
+fn open((app, first): (LargeApp, Module)) -> (LargeApp, Module, Module) {
+    let module = app.open();
+    (app, first, module)
+}
+
+#[library_benchmark]
+#[bench::large(args = (), setup = loaded, config = budget(INSTANTIATE))]
+fn instantiate((app, module): (LargeApp, Module)) -> (LargeApp, Module, Instance) {
+    let instance = app.instantiate(&module);
+    (app, module, instance)
+}
+
+/// 609,000 now: 329,000 hash the file, 110,000 read the metadata, and the rest checks that nothing in it leads astray.
+const OPEN: u64 = 640_000;
+const INSTANTIATE: u64 = 160_000;
+
+library_benchmark_group!(
+    name = loading;
+    benchmarks = open, instantiate
+);
+main!(library_benchmark_groups = loading);
