@@ -207,9 +207,9 @@ const IMPORT_POINTERS: u64 = 43_000;
 const IMPORT_HANDLE: u64 = 240_000;
 /// 3,634,000 now, for making and freeing.
 const CREATE: u64 = 3_800_000;
-/// 26,200 to 26,900 now, not counting the kernel's work: more than the 14,768 of one import, for there are five, and
+/// 24,951 now, not counting the kernel's work: more than the 14,768 of one import, for there are five, and
 /// an instance has a place for collected objects and for windows.
-const INSTANTIATE: u64 = 28_000;
+const INSTANTIATE: u64 = 26_500;
 
 library_benchmark_group!(
     name = crossings;
