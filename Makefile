@@ -13,7 +13,7 @@ major := $(firstword $(subst ., ,$(version)))
 examples := $(MAKE) --no-print-directory -C c-examples RELEASE=$(release) HEADERS=$(abspath ffi/include) OUT=$(target)/c-examples
 
 .DEFAULT_GOAL := build
-.PHONY: help setup build demo test check bench peers fuzz fuzz-ci sanitize install header clean
+.PHONY: help setup build demo test check bench peers kernels fuzz fuzz-ci sanitize install header clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -42,6 +42,9 @@ bench: setup build ## instruction counts against their budgets, and the timing p
 
 peers: setup ## one table of what crossings cost, here and with wasmtime and libffi (building wasmtime takes minutes)
 	@scripts/peers
+
+kernels: setup ## how fast code runs beside wasmtime and gcc -O2; with MODULE=app.wasm also how fast that is compiled (building wasmtime takes minutes)
+	@scripts/kernels $(MODULE)
 
 fuzz: ## the fuzzers, each kind of case for SECONDS (600), beginning with case FIRST (the time of day)
 	cd fuzz && $(CARGO) run --locked -- run --seconds $(or $(SECONDS),600) --first $(or $(FIRST),$(shell date +%s)0000)

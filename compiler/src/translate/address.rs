@@ -5,6 +5,8 @@
 //! 1. *Memory 0, the module's own, with 32-bit addresses.* It lies at a fixed distance above the vmctx, so that the address is
 //!    `vmctx + index + (distance + offset)`: one operand of one instruction. The index is zero-extended, so that
 //!    `index + offset + size < 2^33 + 16`, and the reservation with its guard is not smaller. What is in it and not accessible faults.
+//!    In a loop of optimised code the base is loaded instead, once before the loop: the vmctx must be in one certain register at calls, and the
+//!    register allocator moves it about in loops between them if every access needs it, too.
 //! 2. *Another memory with 32-bit addresses.* As 1, from the base in the memory's definition, which never changes. The
 //!    runtime gives every such memory the reservation that the artifact records, or refuses to link.
 //! 3. *A memory with 64-bit addresses, or with pages smaller than the host's.* Every access is compared with the current length.
@@ -20,7 +22,7 @@ use crate::read::Imported;
 use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 use std::mem::offset_of;
 use wasmbridge_artifact::module::Module;
-use wasmbridge_artifact::vmctx::{HOST_PAGE, MemoryDef, Place};
+use wasmbridge_artifact::vmctx::{HOST_PAGE, MemoryDef, Place, head};
 use wasmbridge_artifact::{MemoryType, TrapCode};
 use wasmparser::{MemArg, MemArgTarget};
 
@@ -74,6 +76,10 @@ impl Translator<'_, '_> {
             }
         }
         if is_above_vmctx(self.module, self.imported, memory) {
+            if self.hoists && self.loops > 0 {
+                let base = self.load_fixed(types::I64, head::MEMORY0_BASE);
+                return Some(self.sum(base, index, memarg.offset));
+            }
             let distance = self.layout.memory0_distance();
             return Some(self.sum(self.vmctx, index, distance + memarg.offset));
         }

@@ -66,7 +66,7 @@ impl Translator<'_, '_> {
             Operator::BrOnNull { relative_depth } => self.branch_on_null(*relative_depth),
             Operator::BrOnNonNull { relative_depth } => self.branch_on_non_null(*relative_depth),
             Operator::BrTable { targets } => self.branch_table(targets)?,
-            Operator::Return => self.branch(self.frames.len() as u32 - 1),
+            Operator::Return => self.return_here(),
             Operator::Drop => drop(self.pop()),
             Operator::Select | Operator::TypedSelect { .. } => self.select(),
             _ => return Ok(false),
@@ -145,6 +145,7 @@ impl Translator<'_, '_> {
         };
         let beginning = self.block_with(params.iter().map(|&t| clif_type(t)));
         self.open(Kind::Loop { beginning }, ty, offset)?;
+        self.loops += 1;
         self.jump(beginning, params.len());
         self.stack.truncate(self.stack.len() - params.len());
         self.builder.switch_to_block(beginning);
@@ -190,6 +191,7 @@ impl Translator<'_, '_> {
         }
         if let Kind::Loop { beginning } = self.innermost().kind {
             self.builder.seal_block(beginning);
+            self.loops -= 1;
         }
         self.leave();
         let frame = self.frames.pop().expect("the validator has found a block to end");
@@ -251,6 +253,14 @@ impl Translator<'_, '_> {
     pub(super) fn branch(&mut self, depth: u32) {
         let (target, carried) = self.target(depth);
         self.jump(target, carried);
+        self.reachable = false;
+    }
+
+    /// Returns with the uppermost operands. That is no branch to the function's end: a return of its own is a few bytes more, and the
+    /// quick way out of a function is often one of these.
+    fn return_here(&mut self) {
+        let results = self.stack.split_off(self.stack.len() - self.frames[0].results);
+        self.builder.ins().return_(&results);
         self.reachable = false;
     }
 

@@ -55,6 +55,7 @@ use cranelift_codegen::ir::{
     self, Function, GlobalValueData, InstBuilder, MemFlagsData, SourceLoc, StackSlot, Type, UserFuncName, Value, types,
 };
 use cranelift_codegen::isa::TargetIsa;
+use cranelift_codegen::settings::OptLevel;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use exception::Clause;
 use wasmbridge_artifact::module::Module;
@@ -92,7 +93,8 @@ pub(crate) fn translate(
     let mut validator = to_validate.into_validator(std::mem::take(&mut scratch.validator));
     scratch.stack.clear();
     let builder = FunctionBuilder::new(func, &mut scratch.builder);
-    let mut translator = Translator::new(input, body, builder, std::mem::take(&mut scratch.stack));
+    let hoists = isa.flags().opt_level() != OptLevel::None;
+    let mut translator = Translator::new(input, body, builder, std::mem::take(&mut scratch.stack), hoists);
     let translated = translator.body(body, &mut validator);
     scratch.stack = std::mem::take(&mut translator.stack);
     scratch.validator = validator.into_allocations();
@@ -131,6 +133,10 @@ struct Translator<'a, 'f> {
     stack: Vec<Value>,
     /// the blocks that are open, outermost first
     frames: Vec<Frame>,
+    /// how many of them are loops
+    loops: usize,
+    /// Whether loads of what does not change are taken out of loops, as they are in optimised code.
+    hoists: bool,
     /// the clauses of each `try_table` that is open, outermost first
     tries: Vec<Vec<Clause>>,
     /// Whether the instruction can be reached. If not, only the nesting of blocks is followed.
@@ -150,6 +156,7 @@ impl<'a, 'f> Translator<'a, 'f> {
         body: &Body<'_>,
         mut builder: FunctionBuilder<'f>,
         stack: Vec<Value>,
+        hoists: bool,
     ) -> Translator<'a, 'f> {
         let ty = input.module.function_type(body.function);
         let entry = builder.create_block();
@@ -166,6 +173,8 @@ impl<'a, 'f> Translator<'a, 'f> {
             locals: Vec::new(),
             stack,
             frames: Vec::new(),
+            loops: 0,
+            hoists,
             tries: Vec::new(),
             reachable: true,
             callees: Callees::default(),

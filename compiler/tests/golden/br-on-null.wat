@@ -16,13 +16,10 @@
 ;; @001f                               brif v4, block2, block3
 ;;
 ;;                                 block3:
-;; @0021                               jump block1(v1)
+;; @0021                               return v1
 ;;
 ;;                                 block2:
 ;; @0023                               trap user1
-;;
-;;                                 block1(v2: i64):
-;; @0024                               return v2
 ;; }
 ;; wasm-function[1]:
 ;; function u0:1(i64 vmctx, i64) -> i64 tail {
