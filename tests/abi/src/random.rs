@@ -58,6 +58,8 @@ pub const SCALARS: &[Scalar] = &[
     scalar("float ", "(float)(int)(next(s) >> 8)", 4, 0, false),
     scalar("double ", "(double)(int)next(s) * 0.5", 8, 0, false),
     scalar("double ", "(double)(int)next(s) * 0.5", 8, 0, false),
+    scalar("float _Complex ", "__builtin_complex((float)(int)(n = next(s)), (float)(n >> 40))", 8, 0, false),
+    scalar("double _Complex ", "__builtin_complex((double)(int)(n = next(s)), n * 0.5)", 16, 0, false),
     scalar("long ", "(int)next(s)", 8, 32, true),
     scalar("unsigned long ", "next(s)", 8, 32, true),
     scalar("void *", "POINTER(next(s))", 8, 0, true),
@@ -70,6 +72,13 @@ pub const SCALARS: &[Scalar] = &[
         differs: true,
     },
 ];
+
+/// Whether a value of a scalar type can be a variable argument: one that the default argument promotions leave alone.
+fn is_promoted(scalar: &Scalar) -> bool {
+    let before = scalar.before.trim_end();
+    ["int", "unsigned", "long", "unsigned long", "long long", "unsigned long long", "double", "void *"]
+        .contains(&before)
+}
 
 /// A type.
 #[derive(Clone, Copy, PartialEq)]
@@ -111,6 +120,8 @@ pub struct Function {
     pub result: Option<Type>,
     /// its parameters
     pub params: Vec<Type>,
+    /// if it is variadic, its variable arguments: numbers in [`SCALARS`]
+    pub varargs: Option<Vec<usize>>,
 }
 
 /// Types, and functions with them.
@@ -136,9 +147,16 @@ impl World {
         }
         for _ in 0..functions {
             let params = if random.one_in(3) { random.below(21) } else { random.below(7) };
-            let params = (0..params).map(|_| world.ty(&mut random)).collect();
+            let params: Vec<Type> = (0..params).map(|_| world.ty(&mut random)).collect();
             let result = (!random.one_in(8)).then(|| world.ty(&mut random));
-            world.functions.push(Function { result, params });
+            // Variadic functions do not return structs in memory.
+            let small = match result {
+                Some(Type::Record(record)) => world.records[record].bytes <= 16,
+                _ => true,
+            };
+            let variadic = small && !params.is_empty() && random.one_in(4);
+            let varargs = variadic.then(|| (0..1 + random.below(9)).map(|_| World::promoted(&mut random)).collect());
+            world.functions.push(Function { result, params, varargs });
         }
         world
     }
@@ -148,6 +166,15 @@ impl World {
             Type::Record(random.below(self.records.len()))
         } else {
             Type::Scalar(random.below(SCALARS.len()))
+        }
+    }
+
+    fn promoted(random: &mut Random) -> usize {
+        loop {
+            let scalar = random.below(SCALARS.len());
+            if is_promoted(&SCALARS[scalar]) {
+                return scalar;
+            }
         }
     }
 

@@ -127,13 +127,24 @@ impl Function {
             Type::Scalar(i) => format!("{}{declarator}{}", SCALARS[i].before, SCALARS[i].annotation),
             Type::Record(i) => format!("T{i} {declarator}"),
         };
-        let params: Vec<String> = self.params.iter().map(|&ty| text(ty, "")).collect();
+        let mut params: Vec<String> = self.params.iter().map(|&ty| text(ty, "")).collect();
+        if let Some(varargs) = &self.varargs {
+            let varargs: Vec<String> =
+                varargs.iter().map(|&i| text(Type::Scalar(i), "").trim_end().to_owned()).collect();
+            params.push(format!("...[varargs: {}]", varargs.join(", ")));
+        }
         let function = format!("{name}({})", params.join(", "));
         match self.result {
             None => format!("void {function}"),
             Some(Type::Scalar(i)) => format!("{}{function} {}", SCALARS[i].before, SCALARS[i].annotation),
             Some(Type::Record(i)) => format!("T{i} {function}"),
         }
+    }
+
+    /// All arguments of a call, variable ones last.
+    fn args(&self) -> Vec<Type> {
+        let varargs = self.varargs.iter().flatten().map(|&scalar| Type::Scalar(scalar));
+        self.params.iter().copied().chain(varargs).collect()
     }
 
     fn result_name(&self) -> String {
@@ -143,15 +154,21 @@ impl Function {
     /// Parameters in C, called `a1` and so on.
     fn c_params(&self) -> String {
         let params = self.params.iter().enumerate().map(|(i, &ty)| format!("{} a{}", name(ty), i + 1));
-        let params = params.collect::<Vec<_>>().join(", ");
+        let params = params.chain(self.varargs.iter().map(|_| "...".to_owned())).collect::<Vec<_>>().join(", ");
         if params.is_empty() { "void".to_owned() } else { params }
     }
 
     /// The function that checks its arguments; `strict` if padding must be zero.
     fn callee(&self, world: &World, k: usize, prefix: &str, strict: bool, out: &mut String) {
         writeln!(out, "{} {prefix}{k}({}) {{\n  u32 bad = 0;", self.result_name(), self.c_params()).unwrap();
-        for (i, &ty) in self.params.iter().enumerate() {
+        if self.varargs.is_some() {
+            writeln!(out, "  __builtin_va_list v; __builtin_va_start(v, a{});", self.params.len()).unwrap();
+        }
+        for (i, &ty) in self.args().iter().enumerate() {
             let (ty_name, number) = (name(ty), i + 1);
+            if i >= self.params.len() {
+                writeln!(out, "  {ty_name} a{number} = __builtin_va_arg(v, {ty_name});").unwrap();
+            }
             let all = match ty {
                 Type::Record(r) if strict && !world.records[r].has_union => {
                     format!(" || !same(&a{number}, &e, sizeof e)")
@@ -165,6 +182,9 @@ impl Function {
             .unwrap();
         }
         writeln!(out, "  wrong_arguments[{k}] |= bad; calls[{k}]++;").unwrap();
+        if self.varargs.is_some() {
+            writeln!(out, "  __builtin_va_end(v);").unwrap();
+        }
         if let Some(ty) = self.result {
             let ty = name(ty);
             writeln!(
@@ -179,11 +199,12 @@ impl Function {
     /// What calls the function `callee` of the other side; 1 if its result is wrong.
     fn caller(&self, k: usize, head: &str, callee: &str, out: &mut String) {
         writeln!(out, "{head} {{").unwrap();
-        for (i, &ty) in self.params.iter().enumerate() {
+        let args = self.args();
+        for (i, &ty) in args.iter().enumerate() {
             let (ty, number) = (name(ty), i + 1);
             writeln!(out, "  {ty} a{number}; set(&a{number}, 0xaa, sizeof a{number}); {{ u32 s = SEED({k}, {number}); fill_{ty}(&a{number}, &s); }}").unwrap();
         }
-        let args: Vec<String> = (1..=self.params.len()).map(|i| format!("a{i}")).collect();
+        let args: Vec<String> = (1..=args.len()).map(|i| format!("a{i}")).collect();
         let call = format!("{callee}({})", args.join(", "));
         match self.result {
             None => writeln!(out, "  {call};\n  return 0;\n}}"),
