@@ -5,13 +5,49 @@
 static uv_timer_t *timer;
 static uv_idle_t *idle;
 static uv_async_t *async;
+static uv_loop_t *loop_of_all;
 static int ticks, spins, open_handles;
+
+/* A piece of work: how many primes there are below a limit. */
+struct primes {
+    int limit, count;
+};
+
+static struct primes pieces[] = {{100, 0}, {1000, 0}, {10000, 0}};
+
+/* libuv calls it on one of its threads. */
+static void count_primes(uv_work_t *work) {
+    struct primes *piece = (struct primes *)uv_req_get_data((uv_req_t *)work);
+    int n, d;
+    for (n = 2; n < piece->limit; n++) {
+        for (d = 2; d * d <= n && n % d != 0; d++)
+            ;
+        piece->count += d * d > n;
+    }
+}
+
+/* And this on the loop's, when the work is done. */
+static void counted(uv_work_t *work, int status) {
+    struct primes *piece = (struct primes *)uv_req_get_data((uv_req_t *)work);
+    note(status == 0 ? "primes" : uv_err_name(status), piece->count);
+    if (++piece == pieces + sizeof pieces / sizeof pieces[0]) {
+        free_work(work);
+        return;
+    }
+    uv_req_set_data((uv_req_t *)work, piece);
+    note("work", uv_queue_work(loop_of_all, work, count_primes, counted));
+}
 
 static void closed(uv_handle_t *handle) {
     open_handles--;
     note(uv_handle_type_name(uv_handle_get_type(handle)), open_handles);
     if (uv_handle_get_type(handle) == UV_IDLE)
         send_from_a_thread(async);
+    if (open_handles == 0) {
+        uv_work_t *work = new_work();
+        uv_req_set_data((uv_req_t *)work, pieces);
+        note("work", uv_queue_work(loop_of_all, work, count_primes, counted));
+    }
 }
 
 static void woken(uv_async_t *handle) {
@@ -48,6 +84,7 @@ static void visit(uv_handle_t *handle, void *count) {
 
 void start(uv_loop_t *loop) {
     int count = 0;
+    loop_of_all = loop;
     timer = new_timer(loop);
     idle = new_idle(loop);
     async = new_async(loop, woken);

@@ -1,4 +1,4 @@
-/* A small program of timers, idle handlers and wake-ups for libuv, written against uv.h. It is compiled twice: to WebAssembly, for the app, and natively, as the
+/* A small program of timers, idle handlers, wake-ups and work on libuv's threads, written against uv.h. It is compiled twice: to WebAssembly, for the app, and natively, as the
  * reference. */
 #ifndef APP_H
 #define APP_H
@@ -21,6 +21,8 @@ EXPORT(misuse) void misuse(int how);
 uv_timer_t *new_timer(uv_loop_t *loop);
 uv_idle_t *new_idle(uv_loop_t *loop);
 uv_async_t *new_async(uv_loop_t *loop, uv_async_cb woken);
+uv_work_t *new_work(void);
+void free_work(uv_work_t *work);
 /* Calls uv_async_send from another thread, soon. */
 void send_from_a_thread(uv_async_t *async);
 /* Notes that something has happened. */

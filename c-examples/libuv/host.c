@@ -1,6 +1,9 @@
-/* The distribution's libuv runs an event loop whose timers, idle handlers, wake-ups from another thread and close callbacks are functions of an app; then the same
- * program, compiled natively. Both must note the same. libuv's objects stay opaque to the app: it has handles of them, and a wrong one is refused before libuv
- * sees it. */
+/* The distribution's libuv runs an event loop whose timers, idle handlers, wake-ups from another thread, close callbacks and work are functions of an app; then the
+ * same program, compiled natively. Both must note the same. libuv's objects stay opaque to the app: it has handles of them, and a wrong one is refused before libuv
+ * sees it.
+ *
+ * libuv calls a piece of work on a thread of its own, where the app does not run. The prototype says that such a call waits for the app's thread, and the host wakes
+ * that through the loop: the work is then done there. */
 
 #include "app.h"
 #include "example.h"
@@ -59,6 +62,26 @@ uv_async_t *new_async(uv_loop_t *loop, uv_async_cb woken) {
     return async;
 }
 
+uv_work_t *new_work(void) {
+    uv_work_t *work = calloc(1, sizeof *work);
+    expect(work != NULL, "no memory");
+    return work;
+}
+
+void free_work(uv_work_t *work) { free(work); }
+
+/* A call of the app's has been left by another thread, for this one. */
+static void wake(void *waker) { uv_check(uv_async_send((uv_async_t *)waker)); }
+
+static size_t calls_from_threads;
+
+static void woken(uv_async_t *waker) {
+    size_t calls;
+    (void)waker;
+    check(wb_instance_poll(app, 0, &calls));
+    calls_from_threads += calls;
+}
+
 static void *send_async(void *async) {
     uv_check(uv_async_send((uv_async_t *)async));
     return NULL;
@@ -110,6 +133,13 @@ static const struct {
     {"void *uv_handle_get_data(const uv_handle_t *handle[handle]) [user]", (wb_fn)uv_handle_get_data},
     {"void uv_handle_set_data(uv_handle_t *handle[handle], void *data[user])", (wb_fn)uv_handle_set_data},
     {"const char *uv_err_name(int status) [str]", (wb_fn)uv_err_name},
+    {"uv_work_t *new_work(void) [handle]", (wb_fn)new_work},
+    {"void free_work(uv_work_t *work[handle, scope: call])", (wb_fn)free_work},
+    {"int uv_queue_work(uv_loop_t *loop[handle], uv_work_t *work[handle], void (*cb[thread: wait])(uv_work_t *work[handle]),"
+     " void (*after)(uv_work_t *work[handle], int status))",
+     (wb_fn)uv_queue_work},
+    {"void *uv_req_get_data(const uv_req_t *request[handle]) [user]", (wb_fn)uv_req_get_data},
+    {"void uv_req_set_data(uv_req_t *request[handle], void *data[user])", (wb_fn)uv_req_set_data},
 };
 
 static wb_linker *linker_for_libuv(wb_engine *engine) {
@@ -119,6 +149,7 @@ static wb_linker *linker_for_libuv(wb_engine *engine) {
     check(wb_linker_typedef(linker, "uv_handle_type", "int"));
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         check(wb_linker_handle_base(linker, kinds[i], "uv_handle_t"));
+    check(wb_linker_handle_base(linker, "uv_work_t", "uv_req_t"));
     for (size_t i = 0; i < sizeof imports / sizeof imports[0]; i++)
         check(wb_linker_define(linker, "env", imports[i].prototype, imports[i].function));
     return linker;
@@ -154,6 +185,7 @@ int main(int argc, char **argv) {
     wb_module *module;
     wb_linker *linker;
     uv_loop_t loop;
+    uv_async_t waker;
     char of_the_app[sizeof notes];
     uint32_t loop_handle;
     wb_val arg;
@@ -169,6 +201,13 @@ int main(int argc, char **argv) {
     arg = wb_i32((int)loop_handle);
     check(wb_instance_call(app, "start", &arg, 1, NULL, 0));
     expect_refusal(0, "is a `uv_async_t *`, expected `uv_idle_t *`");
+    uv_check(uv_async_init(&loop, &waker, woken));
+    check(wb_instance_set_notify(app, wake, &waker));
+    /* It alone does not keep the loop running. */
+    uv_unref((uv_handle_t *)&waker);
+    uv_check(uv_run(&loop, UV_RUN_DEFAULT));
+    check(wb_instance_set_notify(app, NULL, NULL));
+    uv_close((uv_handle_t *)&waker, NULL);
     run(&loop);
     check(wb_instance_take_error(app));
     expect_refusal(1, "is stale");
@@ -176,6 +215,7 @@ int main(int argc, char **argv) {
     free_objects();
     memcpy(of_the_app, notes, sizeof notes);
     printf("the app notes:\n%s", of_the_app);
+    printf("calls that came from libuv's threads: %d\n", (int)calls_from_threads);
 
     notes[0] = '\0';
     uv_check(uv_loop_init(&loop));
