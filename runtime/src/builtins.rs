@@ -79,6 +79,8 @@ pub(crate) static TABLE: Table = table! {
     CallbackPointer: callback_pointer,
     CallbackResult: callback_result,
     CallbackExtent: callback_extent,
+    CallbackLend: callback_lend,
+    CallbackLentEnd: callback_lent_end,
     CallbackRange: callback_range,
     ThunkEnter: thunk_enter,
     ThunkLeave: thunk_leave,
@@ -374,6 +376,28 @@ unsafe extern "C" fn callback_enter(record: *const CallbackRecord, slots: *mut u
     };
     // SAFETY: see above.
     entered.map_err(|why| unsafe { refuse(record, why) }).is_ok().into()
+}
+
+unsafe extern "C" fn callback_lend(record: *const CallbackRecord, argument: u32, value: u64, cells: u64) -> u64 {
+    // SAFETY: as in `callback_enter`.
+    let (instance, info) = unsafe { (instance((*record).vmctx), inbound::info(record)) };
+    let argument = argument as usize;
+    let lent = match value {
+        0 => Err("it is NULL, the prototype says [nonnull]".to_owned()),
+        _ => instance.scopes.lend_to(cells as usize, value as usize, info.handle_type(argument)),
+    };
+    lent.map(u64::from).unwrap_or_else(|why| {
+        // Those of the arguments before it.
+        instance.scopes.end_lent(cells as usize);
+        // SAFETY: see above.
+        unsafe { refuse(record, format!("{}: {why}", value_name(&info.signature, Some(argument)))) };
+        u64::MAX
+    })
+}
+
+unsafe extern "C" fn callback_lent_end(record: *const CallbackRecord, cells: u64) {
+    // SAFETY: as in `callback_leave`.
+    unsafe { instance((*record).owner) }.scopes.end_lent(cells as usize);
 }
 
 unsafe extern "C" fn callback_shown(vmctx: *mut VmHead, frame: u64) {

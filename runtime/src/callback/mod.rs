@@ -11,6 +11,7 @@ use self::refusal::Refusals;
 use crate::code::CallbackPages;
 use crate::code::registry::{Place, Reader};
 use crate::code::stamped::Slot;
+use crate::crossing::handles::TypeId;
 use crate::crossing::replay::Cells;
 use crate::error::{Error, ErrorKind};
 use crate::instance::InstanceData;
@@ -65,6 +66,8 @@ pub(crate) struct CallbackInfo {
     instance: AtomicPtr<InstanceData>,
     /// the instance's, which outlives it
     pub(crate) inbox: Arc<Inbox>,
+    /// of parameters that are handles, which types they are
+    handle_types: Option<Arc<[TypeId]>>,
     /// who keeps it from ending
     holds: Holds,
     pub(crate) policies: Policies,
@@ -85,6 +88,11 @@ impl CallbackInfo {
     /// The callback's address.
     pub(crate) fn entry(&self) -> *const u8 {
         self.slot.entry
+    }
+
+    /// The type of a parameter that is a handle.
+    pub(crate) fn handle_type(&self, argument: usize) -> TypeId {
+        self.handle_types.as_ref().expect("the signature has handles")[argument]
     }
 
     /// Whether it was freed, or its instance is gone. Ordered with the count of an inbox's calls ([`Inbox::cancel_ended`]).
@@ -213,7 +221,7 @@ static DEAD: DeadHead = DeadHead(VmHead {
 pub(crate) fn stamp(
     instance: &InstanceData,
     funcref: *const VmFuncRef,
-    signature: Arc<Signature>,
+    (signature, handle_types): (Arc<Signature>, Option<Arc<[TypeId]>>),
     pages: Arc<Mutex<CallbackPages>>,
     name: String,
     options: &CallbackOptions,
@@ -240,6 +248,7 @@ pub(crate) fn stamp(
         policies: Policies::new(options),
         instance: AtomicPtr::new(std::ptr::from_ref(instance).cast_mut()),
         inbox: instance.inbox().clone(),
+        handle_types,
         released: AtomicBool::new(false),
         refusals: Refusals::default(),
     });

@@ -1,7 +1,8 @@
 //! Scopes: how long what an app is shown lasts.
 
+use super::Refused;
 use super::extents::Pending;
-use super::handles::HandleTable;
+use super::handles::{HandleTable, TypeId};
 use super::records::Copies;
 use super::scratch::Mark;
 use std::cell::RefCell;
@@ -10,7 +11,17 @@ use std::cell::RefCell;
 #[derive(Debug)]
 pub(crate) struct Scopes {
     open: RefCell<Vec<Scope>>,
+    /// Handles that end with a native frame, the innermost last: of callbacks with a scope, and of those that have nothing else that ends.
+    lent: RefCell<Vec<Lent>>,
     pub(crate) handles: RefCell<HandleTable>,
+}
+
+/// A handle that ends with a native frame.
+#[derive(Debug, Clone, Copy)]
+struct Lent {
+    /// as of a [`Scope`]
+    native_addr: usize,
+    handle: u32,
 }
 
 /// A callback or host call that is running.
@@ -20,8 +31,6 @@ struct Scope {
     /// callbacks that a trap or a `longjmp` ended are found by it.
     native_addr: usize,
     scratch: Option<Mark>,
-    /// handles that end with the scope
-    lent: Vec<u32>,
     /// windows that were shown to it, by the address of their pages
     windows: Vec<u64>,
     /// structs that were converted for a callback
@@ -52,7 +61,7 @@ pub(crate) struct Ended {
 impl Scopes {
     /// None open.
     pub(crate) fn new(handles: HandleTable) -> Scopes {
-        Scopes { open: RefCell::new(Vec::new()), handles: RefCell::new(handles) }
+        Scopes { open: RefCell::default(), lent: RefCell::default(), handles: RefCell::new(handles) }
     }
 
     /// Opens a scope for a native frame at this address.
@@ -60,7 +69,6 @@ impl Scopes {
         self.open.borrow_mut().push(Scope {
             native_addr,
             scratch,
-            lent: Vec::new(),
             windows: Vec::new(),
             copies: None,
             shown: Vec::new(),
@@ -70,11 +78,10 @@ impl Scopes {
 
     /// Ends all scopes of frames at or below this address.
     pub(crate) fn close_to(&self, native_addr: usize) -> Ended {
+        self.end_lent(native_addr);
         let mut open = self.open.borrow_mut();
         let mut ended = Ended::default();
         while let Some(scope) = open.pop_if(|s| s.native_addr <= native_addr) {
-            let mut handles = self.handles.borrow_mut();
-            scope.lent.iter().for_each(|&handle| handles.remove(handle));
             ended.scratch = scope.scratch.or(ended.scratch);
             ended.copies.extend(scope.copies);
             ended.windows.extend(scope.windows);
@@ -142,16 +149,37 @@ impl Scopes {
 
     /// Lets a handle end with the innermost scope.
     pub(crate) fn lend(&self, handle: u32) {
-        if let Some(scope) = self.open.borrow_mut().last_mut() {
-            scope.lent.push(handle);
+        if let Some(scope) = self.open.borrow().last() {
+            self.lent.borrow_mut().push(Lent { native_addr: scope.native_addr, handle });
         }
     }
 
-    /// Lets a handle outlive the scopes that it was to end with.
-    pub(crate) fn keep(&self, handle: u32) {
-        for scope in self.open.borrow_mut().iter_mut() {
-            scope.lent.retain(|lent| *lent != handle);
+    /// The handle of an object for a callback whose native frame has this address: it ends with that, unless the object had one before.
+    pub(crate) fn lend_to(&self, native_addr: usize, object: usize, ty: TypeId) -> Result<u32, Refused> {
+        let mut lent = self.lent.borrow_mut();
+        let mut handles = self.handles.borrow_mut();
+        // Those of frames that a `longjmp` has skipped: this one lies where they were.
+        while let Some(gone) = lent.pop_if(|lent| lent.native_addr < native_addr) {
+            handles.remove(gone.handle);
         }
+        let (handle, new) = handles.insert_as(object, ty)?;
+        if new {
+            lent.push(Lent { native_addr, handle });
+        }
+        Ok(handle)
+    }
+
+    /// Ends the handles of frames at or below this address.
+    pub(crate) fn end_lent(&self, native_addr: usize) {
+        let mut lent = self.lent.borrow_mut();
+        while let Some(gone) = lent.pop_if(|lent| lent.native_addr <= native_addr) {
+            self.handles.borrow_mut().remove(gone.handle);
+        }
+    }
+
+    /// Lets a handle outlive the frames that it was to end with.
+    pub(crate) fn keep(&self, handle: u32) {
+        self.lent.borrow_mut().retain(|lent| lent.handle != handle);
     }
 }
 

@@ -274,7 +274,8 @@ impl InstanceData {
         };
         let scoped = once || self.callbacks_need_scopes();
         let pages = self.callback_pages(known, scoped)?;
-        let slot = callback::stamp(self, funcref, signature.clone(), pages, name, options, scoped)?;
+        let signature = (signature.clone(), known.handle_types.clone());
+        let slot = callback::stamp(self, funcref, signature, pages, name, options, scoped)?;
         self.functions.callbacks.borrow_mut().insert(key, slot);
         if let Some(index) = index {
             self.functions.indices.borrow_mut().insert(key.0, index);

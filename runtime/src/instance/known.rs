@@ -2,6 +2,7 @@
 
 use super::InstanceData;
 use crate::code::CallbackPages;
+use crate::crossing::handles::TypeId;
 use crate::error::{Error, ErrorKind};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,6 +19,8 @@ pub(super) struct Known {
     pub(super) signature: Arc<Signature>,
     /// of its wasm type
     pub(super) type_id: u32,
+    /// of parameters that are handles
+    pub(super) handle_types: Option<Arc<[TypeId]>>,
     /// the callbacks' pages; of those that open scopes, the second
     pages: [OnceLock<Arc<Mutex<CallbackPages>>>; 2],
 }
@@ -56,7 +59,8 @@ impl InstanceData {
         let mut interned = self.functions.signatures.interned.borrow_mut();
         let known = interned.entry(Arc::as_ptr(&signature) as usize).or_insert_with(|| {
             let type_id = self.engine().types().func_id(&signature.wasm_type());
-            Arc::new(Known { signature, type_id, pages: Default::default() })
+            let handle_types = self.scopes.handles.borrow_mut().param_types(&signature);
+            Arc::new(Known { signature, type_id, handle_types, pages: Default::default() })
         });
         known.clone()
     }

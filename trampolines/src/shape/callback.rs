@@ -47,6 +47,7 @@ pub(super) fn build(builder: FunctionBuilder<'_>, signature: &Signature, slots: 
     } else {
         callback.convert_arguments();
         let result = callback.call();
+        let result = callback.end_lent(result);
         callback.convert_result(result);
     }
     callback.answer_default();
@@ -103,9 +104,12 @@ impl Callback<'_> {
         self.emit.switch_to(admitted);
     }
 
-    /// Converts the arguments in the cells, one by one.
+    /// Converts the arguments in the cells, one by one; handles last, so that none has been lent if another argument is refused.
     fn convert_arguments(&mut self) {
         for (i, param) in self.signature.params.iter().enumerate() {
+            if let Crossing::Handle { .. } = param.crossing {
+                continue;
+            }
             let native = self.load_argument(i);
             let wasm = match param.crossing {
                 Crossing::Scalar(_) | Crossing::User => {
@@ -119,6 +123,49 @@ impl Callback<'_> {
             };
             self.emit.store_cell(wasm, self.slots, i);
         }
+        for (i, param) in self.signature.params.iter().enumerate() {
+            if let Crossing::Handle { .. } = param.crossing {
+                let native = self.load_argument(i);
+                let handle = self.lend(i, native, param.nonnull);
+                self.emit.store_cell(handle, self.slots, i);
+            }
+        }
+    }
+
+    /// Gives the app a handle of an object.
+    fn lend(&mut self, index: usize, native: Value, nonnull: bool) -> Value {
+        let none = self.emit.ins().iconst(types::I32, 0);
+        let joined = self.emit.join_block(&[none]);
+        if !nonnull {
+            let null = self.emit.is_zero(native);
+            let other = self.emit.builder.create_block();
+            self.emit.branch(null, joined, &[none], other, &[]);
+            self.emit.switch_to(other);
+        }
+        let record = self.emit.record();
+        let vmctx = self.emit.load_pointer(record, callback::VMCTX);
+        let index = self.emit.ins().iconst(types::I32, index as i64);
+        let cells = self.emit.cells_address(self.slots);
+        let answer = self.emit.builtin(Builtin::CallbackLend, vmctx, &[record, index, native, cells]);
+        let answer = answer.expect("it has a result");
+        let refused = self.emit.is_refusal(answer);
+        let handle = self.emit.ins().ireduce(types::I32, answer);
+        let default = self.default_block();
+        self.emit.branch(refused, default, &[], joined, &[handle]);
+        self.emit.switch_to(joined)[0]
+    }
+
+    /// Ends the handles that were lent, if the signature has any. What lives across that is loaded again.
+    fn end_lent(&mut self, result: Option<Value>) -> Option<Value> {
+        if self.signature.handle_types().is_empty() {
+            return result;
+        }
+        let spilled = self.emit.spill(result.as_slice());
+        let record = self.emit.record();
+        let vmctx = self.emit.load_pointer(record, callback::VMCTX);
+        let cells = self.emit.cells_address(self.slots);
+        self.emit.builtin(Builtin::CallbackLentEnd, vmctx, &[record, cells]);
+        self.emit.reload(&spilled).pop()
     }
 
     /// A native argument.

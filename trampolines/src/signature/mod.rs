@@ -236,17 +236,16 @@ impl Signature {
     /// Whether a shape of this kind converts values in an array of slots, by a builtin before the call and one after it,
     /// because not all of them are converted inline.
     pub fn needs_slots(&self, kind: ShapeKind) -> bool {
-        // A shape of a thunk asks for the address of a function pointer's callback, or of a handle's object, itself; no builtin does so the
-        // other way.
+        // Shapes ask for handles themselves, those of thunks also for the address of a function pointer's callback; no builtin makes a table index
+        // of one.
         let inline = |value: &Value, asks: bool| match value.crossing {
             Crossing::Scalar(_) | Crossing::Pointer { .. } | Crossing::User => true,
             // What lasts until the call returns is ended by the builtin after it.
             Crossing::Function { ref scope, .. } => asks && *scope != Scope::Call,
-            Crossing::Handle { ends, .. } => asks && !ends,
             _ => false,
         };
         let asks = kind == ShapeKind::Thunk;
-        !(self.params.iter().all(|v| inline(v, asks))
+        !(self.params.iter().all(|v| inline(v, asks) || matches!(v.crossing, Crossing::Handle { ends: false, .. }))
             && self.result.iter().all(|v| inline(v, false) || (!asks && v.is_measured_by_numbers())))
     }
 

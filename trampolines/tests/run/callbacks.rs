@@ -132,6 +132,43 @@ fn other_pointers_are_for_the_builtin() {
 }
 
 #[test]
+fn handles_are_lent_and_end() {
+    type F = extern "C" fn(u64, i64, u64) -> i64;
+    let mut callback = Callback::new("long f(a *[handle], long, b *[handle, nonnull])");
+    let mut run = |a: u64, n: i64, b: u64| callback.run(0xffff_fffe, |f: F| f(a, n, b));
+    let lend = |index: u64, native: u64| (Builtin::CallbackLend, vec![index, native]);
+    answer(0xabc0_0001);
+    let shortened = |called: Vec<(Builtin, Vec<u64>)>| {
+        let cells = |args: &Vec<u64>| args.last().copied();
+        let all: Vec<_> = called.iter().map(|(_, args)| cells(args)).collect();
+        assert!(all.iter().all(|of| *of == all[0]), "all get the cells");
+        called
+            .into_iter()
+            .map(|(builtin, mut args)| {
+                args.pop();
+                (builtin, args)
+            })
+            .collect::<Vec<_>>()
+    };
+    let end = (Builtin::CallbackLentEnd, vec![]);
+    let (result, args, called) = run(0x7000_0000_0010, 5, 0x7000_0000_0020);
+    assert_eq!((result, args), (-2, vec![0xabc0_0001, 5, 0xabc0_0001]));
+    assert_eq!(shortened(called), [lend(0, 0x7000_0000_0010), lend(2, 0x7000_0000_0020), end.clone()]);
+    let (_, args, called) = run(0, 5, 0x20);
+    assert_eq!(args, [0, 5, 0xabc0_0001]);
+    assert_eq!(shortened(called), [lend(2, 0x20), end], "NULL is 0");
+
+    // A number that does not fit is found before anything is lent.
+    let (result, args, called) = run(0x10, 1 << 40, 0x20);
+    assert_eq!((result, args), (DEFAULT_INT as i64, vec![]));
+    assert_eq!(called, [(Builtin::CallbackRange, vec![1, 1 << 40])]);
+    answer(u64::MAX);
+    let (result, args, called) = run(0, 5, 0);
+    assert_eq!((result, args), (DEFAULT_INT as i64, vec![]));
+    assert_eq!(shortened(called), [lend(2, 0)], "the builtin says what is wrong with NULL, and ends what was lent");
+}
+
+#[test]
 fn null_is_refused_where_it_may_not_be() {
     let mut callback = Callback::new("void f(void *p[nonnull])");
     answer(REFUSE);

@@ -211,7 +211,10 @@ impl Callback {
         // Where the stack pointer or slots are is not the same twice.
         let comparable = |calls: &[Called]| {
             let calls = calls.iter().map(|(builtin, args)| match builtin {
-                Builtin::CallbackAdmit | Builtin::CallbackEnter | Builtin::CallbackLeave => (*builtin, vec![]),
+                Builtin::CallbackAdmit | Builtin::CallbackEnter | Builtin::CallbackLeave | Builtin::CallbackLentEnd => {
+                    (*builtin, vec![])
+                }
+                Builtin::CallbackLend => (*builtin, args[..2].to_vec()),
                 _ => (*builtin, args.clone()),
             });
             calls.collect::<Vec<_>>()

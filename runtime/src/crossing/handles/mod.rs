@@ -20,14 +20,15 @@ mod types;
 pub(crate) use self::slots::empty;
 use self::slots::{Free, NO_GENERATION, Slots};
 pub use self::types::HandleDestructor;
-pub(crate) use self::types::HandleTypes;
-use self::types::{TypeId, TypeIds};
+use self::types::TypeIds;
+pub(crate) use self::types::{HandleTypes, TypeId};
 use super::Refused;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use wasmbridge_artifact::vmctx::handles::{INDEX_BITS, INDEX_MASK, key};
-use wasmbridge_trampolines::Signature;
+use wasmbridge_trampolines::signature::Value;
+use wasmbridge_trampolines::{Crossing, Signature};
 
 /// The handles of one instance.
 #[derive(Debug)]
@@ -95,6 +96,16 @@ impl HandleTable {
         signature.handle_types().into_iter().map(|ty| key(self.types.id(ty).0, 0)).collect()
     }
 
+    /// The types of a function's parameters that are handles, by their numbers; `None` if there are none.
+    pub(crate) fn param_types(&mut self, signature: &Signature) -> Option<Arc<[TypeId]>> {
+        let mut type_of = |param: &Value| match &param.crossing {
+            Crossing::Handle { type_name, .. } => self.types.id(type_name),
+            _ => TypeId::NONE,
+        };
+        let types: Vec<TypeId> = signature.params.iter().map(&mut type_of).collect();
+        types.iter().any(|&ty| ty != TypeId::NONE).then(|| types.into())
+    }
+
     /// The handle of an object that is not NULL, and whether it is new.
     pub(crate) fn insert(&mut self, object: usize, type_name: &str) -> Result<(u32, bool), Refused> {
         let ty = self.types.id(type_name);
@@ -102,7 +113,7 @@ impl HandleTable {
     }
 
     /// The same, for a type whose number is known.
-    fn insert_as(&mut self, object: usize, ty: TypeId) -> Result<(u32, bool), Refused> {
+    pub(crate) fn insert_as(&mut self, object: usize, ty: TypeId) -> Result<(u32, bool), Refused> {
         debug_assert_ne!(object, 0);
         let place = (object, self.types.root(ty));
         if let Some(&index) = self.by_object.get(&place) {

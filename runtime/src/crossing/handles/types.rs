@@ -54,9 +54,14 @@ impl HandleTypes {
     }
 }
 
-/// The number of a type in one table; never 0.
+/// The number of a type in one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct TypeId(pub(super) u32);
+pub(crate) struct TypeId(pub(super) u32);
+
+impl TypeId {
+    /// No type's.
+    pub(super) const NONE: TypeId = TypeId(0);
+}
 
 /// The types that a table has met, by number.
 #[derive(Debug, Default)]
