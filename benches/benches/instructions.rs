@@ -193,8 +193,8 @@ fn instantiate(app: App) -> (App, wasmbridge_runtime::Instance) {
 const CALLBACK_ADD: u64 = 28_000;
 /// 43,061 now: 20 for the callback, 16 for the wasm function, and the loop.
 const CALLBACK_COMPARE: u64 = 44_000;
-/// 3,266,000 now: through slots, a scope, and a handle that is made and ended. It was 2,981,000 before scopes had copies of structs to give back.
-const CALLBACK_HANDLE: u64 = 3_400_000;
+/// 496,500 now: a builtin that lends a handle, and one that ends it; each looks the object up. It was 3,266,000 through slots and a scope.
+const CALLBACK_HANDLE: u64 = 510_000;
 /// 26,087 now: the crossing frame, the check that it is the innermost one, and the loop.
 const IMPORT_ADD: u64 = 27_000;
 /// 11,087 now: the call itself, and the loop.
@@ -203,8 +203,8 @@ const IMPORT_LEAF: u64 = 12_000;
 const IMPORT_POINTER: u64 = 33_000;
 /// 42,097 now.
 const IMPORT_POINTERS: u64 = 43_000;
-/// 224,051 now: the thunk, and a builtin that looks the handle up.
-const IMPORT_HANDLE: u64 = 240_000;
+/// 34,979 now: eight for the handle; about 900 are those of the one callback around all calls, which is lent the handle.
+const IMPORT_HANDLE: u64 = 36_000;
 /// 3,634,000 now, for making and freeing.
 const CREATE: u64 = 3_800_000;
 /// 24,951 now, not counting the kernel's work: more than the 14,768 of one import, for there are five, and
