@@ -208,7 +208,9 @@ impl Expressions<'_> {
     }
 
     fn elements(&self, segment: &ElementSegment) -> Check {
-        let element = ValType::Ref(segment.element);
+        // Functions that are named by their indices are not null, whatever the segment is called.
+        let nullable = segment.element.nullable && matches!(segment.items, ElementItems::Expressions(_));
+        let element = ValType::Ref(RefType { nullable, ..segment.element });
         ensure(is_named_right(self.module, element), "its type is none of the module's")?;
         match &segment.items {
             ElementItems::Functions(functions) => {
@@ -453,6 +455,14 @@ mod tests {
             stack_pointer: Some(1),
             image: Some(MemoryImage { guest_addr: 4096, len_bytes: 61440 }),
         }
+    }
+
+    #[test]
+    fn a_table_without_null_takes_functions_by_their_indices() {
+        let mut module = module();
+        module.tables[0].element.nullable = false;
+        module.table_inits[0] = Some(value(ConstOp::RefFunc(1)));
+        assert_eq!(metadata(&module), Ok(()));
     }
 
     /// Changes a sound module, and expects to be told so.
