@@ -446,6 +446,11 @@ typedef struct wb_config {
      * them traps with WB_TRAP_STACK_OVERFLOW. At most a quarter of a stack is reserved. 0 is the default, 256 KiB.
      */
     size_t stack_reserve;
+    /**
+     * Bytes that the collected heap (structs, arrays and exceptions of WebAssembly) of apps that are linked together may have: an app that would
+     * need more traps with WB_TRAP_ALLOCATION_TOO_LARGE. 0 is the default, 1 GiB.
+     */
+    uint64_t gc_heap_bytes;
 } wb_config;
 
 /**
@@ -1112,8 +1117,8 @@ wb_error *wb_handle_end(const wb_instance *instance,
  * What is at `ptr` decides how (`wb_window_at` tells which it was):
  * - Memory that is mapped MAP_SHARED (a memfd, POSIX shared memory, a file, a frame buffer) is mapped once more.
  * - Private memory is adopted: its pages are moved, once and for good, into a file in memory that is mapped at their own address and in the window, so
- *   that every pointer to them stays good. No other thread may write to them during this call; after a `fork` the child shares them. Memory on
- *   a stack, in an app's memory or with code in it is not adopted.
+ *   that every pointer to them stays good. No other thread may write to them during this call; after a `fork` the child shares them, also when the
+ *   window is gone and a heap block that was adopted has been freed. Memory on a stack, in an app's memory or with code in it is not adopted.
  * - Where the data does not fill its pages, what shares them would be visible: that is refused, unless WB_EXPOSE_NEIGHBOURS is set.
  * - With WB_ALLOW_COPY whatever would be refused so far is copied.
  *

@@ -17,6 +17,9 @@ pub struct wb_config {
     /// Bytes at the end of each native stack that wasm code leaves to the C functions it calls: a wasm function that would reach into
     /// them traps with WB_TRAP_STACK_OVERFLOW. At most a quarter of a stack is reserved. 0 is the default, 256 KiB.
     pub stack_reserve: usize,
+    /// Bytes that the collected heap (structs, arrays and exceptions of WebAssembly) of apps that are linked together may have: an app that would
+    /// need more traps with WB_TRAP_ALLOCATION_TOO_LARGE. 0 is the default, 1 GiB.
+    pub gc_heap_bytes: u64,
 }
 
 /// Makes an engine.
@@ -36,10 +39,13 @@ pub unsafe extern "C" fn wb_engine_new(config: *const wb_config, engine: *mut *m
         let out = unsafe { Out::new(engine, "engine") }?;
         let mut settings = Config::default();
         // SAFETY: as above.
-        if let Some(config) = unsafe { config.as_ref() }
-            && config.stack_reserve != 0
-        {
-            settings.stack_reserve = config.stack_reserve;
+        if let Some(&wb_config { stack_reserve, gc_heap_bytes }) = unsafe { config.as_ref() } {
+            if stack_reserve != 0 {
+                settings.stack_reserve = stack_reserve;
+            }
+            if gc_heap_bytes != 0 {
+                settings.gc_heap_bytes = gc_heap_bytes;
+            }
         }
         out.give(wb_engine(Engine::new(settings)?));
         Ok(())

@@ -108,8 +108,8 @@ fn window(window: Window) -> wb_window {
 /// What is at `ptr` decides how (`wb_window_at` tells which it was):
 /// - Memory that is mapped MAP_SHARED (a memfd, POSIX shared memory, a file, a frame buffer) is mapped once more.
 /// - Private memory is adopted: its pages are moved, once and for good, into a file in memory that is mapped at their own address and in the window, so
-///   that every pointer to them stays good. No other thread may write to them during this call; after a `fork` the child shares them. Memory on
-///   a stack, in an app's memory or with code in it is not adopted.
+///   that every pointer to them stays good. No other thread may write to them during this call; after a `fork` the child shares them, also when the
+///   window is gone and a heap block that was adopted has been freed. Memory on a stack, in an app's memory or with code in it is not adopted.
 /// - Where the data does not fill its pages, what shares them would be visible: that is refused, unless WB_EXPOSE_NEIGHBOURS is set.
 /// - With WB_ALLOW_COPY whatever would be refused so far is copied.
 ///

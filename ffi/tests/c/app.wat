@@ -68,5 +68,7 @@
         (block $caught (result i32 f64)
             (return (try_table (result i32) (catch $refused $caught) (call $throw (local.get 0)))))
         drop)
+    (type $bytes (array i8))
+    (func (export "allocate") (param i32) (result i32) (array.len (array.new_default $bytes (local.get 0))))
     (func (export "wrap") (param i32) (result externref) (extern.convert_any (ref.i31 (local.get 0))))
 )

@@ -74,17 +74,21 @@ static inline int host_add(int a, int b) { return a + b; }
 /* Calls a function of the app, and adds one. */
 static inline int host_each(int (*visit)(int), int value) { return visit(value) + 1; }
 
-static inline host new_host(const char *directory) {
+static inline host new_host_with(const char *directory, const wb_config *config) {
     host h;
     char path[4096];
     snprintf(path, sizeof path, "%s/app.wbm", directory);
-    OK(wb_engine_new(NULL, &h.engine));
+    OK(wb_engine_new(config, &h.engine));
     OK(wb_module_open(h.engine, path, &h.module));
     OK(wb_linker_new(h.engine, &h.linker));
     OK(wb_linker_define(h.linker, "env", "int host_add(int a, int b)", (wb_fn)host_add));
     OK(wb_linker_define(h.linker, "env", "int each(int (*visit)(int), int value)", (wb_fn)host_each));
     OK(wb_linker_instantiate(h.linker, h.module, &h.app));
     return h;
+}
+
+static inline host new_host(const char *directory) {
+    return new_host_with(directory, NULL);
 }
 
 static inline void delete_host(host h) {

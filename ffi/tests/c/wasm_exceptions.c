@@ -1,4 +1,4 @@
-/* Exceptions: the app's own business, until nobody catches one. */
+/* Exceptions: the app's own business, until nobody catches one; and how much the app may collect. */
 
 #include "common.h"
 
@@ -7,6 +7,8 @@ int main(int argc, char **argv) {
     wb_val arg, result;
     wb_error *error;
     wb_fn throw_it;
+    wb_config config;
+    int i;
     CHECK(argc == 2);
     h = new_host(argv[1]);
 
@@ -33,6 +35,20 @@ int main(int argc, char **argv) {
     /* What is an object of the app's cannot be given to C. */
     arg = wb_i32(1);
     FAILS(wb_instance_call(h.app, "wrap", &arg, 1, &result, 1), WB_ERROR_INVALID_ARGUMENT, "an object of the app's");
+
+    /* A megabyte of objects, if the host wants no more. */
+    CHECK(call_int(h.app, "allocate", 2 << 20) == 2 << 20);
+    delete_host(h);
+    memset(&config, 0, sizeof config);
+    config.gc_heap_bytes = 1 << 20;
+    h = new_host_with(argv[1], &config);
+    for (i = 0; i < 100; i++)
+        CHECK(call_int(h.app, "allocate", 100000) == 100000);
+    arg = wb_i32(2 << 20);
+    error = wb_instance_call(h.app, "allocate", &arg, 1, &result, 1);
+    CHECK(error != NULL && wb_error_trap_code(error) == WB_TRAP_ALLOCATION_TOO_LARGE);
+    wb_error_delete(error);
+    CHECK(call_int(h.app, "allocate", 7) == 7);
     delete_host(h);
     return 0;
 }

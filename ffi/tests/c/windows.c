@@ -236,9 +236,10 @@ int main(int argc, char **argv) {
     host h;
     CHECK(argc == 2);
     h = new_host(argv[1]);
+    /* Before pages of the heap are adopted: the child would allocate in its parent's. */
+    forks(h.app);
     modes(h.app);
     bad_input(h.app);
-    forks(h.app);
     on_another_thread(h.app);
     mapped_on_another_thread(h.app);
     delete_host(h);
