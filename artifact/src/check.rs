@@ -409,6 +409,7 @@ mod tests {
                 opt_level: String::new(),
                 memory_reservation: crate::module::FULL_RESERVATION,
                 deterministic: false,
+                spectre_mitigations: true,
             },
             types: vec![
                 SubType::func(FuncType::default()),

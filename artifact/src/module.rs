@@ -13,13 +13,15 @@ pub struct Target {
     pub triple: String,
     /// CPU features that the code uses beyond the triple's baseline, by Cranelift's names (`has_avx2`)
     pub cpu_features: Vec<String>,
-    /// `none`, `speed` or `speed_and_size`
+    /// `none`, `less`, `speed` or `speed_and_size`
     pub opt_level: String,
     /// Bytes of address space that a 32-bit memory reserves, from its base on, its guard included. Code has no bounds checks
     /// of its own if this is at least [`FULL_RESERVATION`]; with a smaller one it checks against [`Target::checked_bytes`].
     pub memory_reservation: u64,
     /// The code is of the deterministic profile (Wasm 3.0, appendix 7.3): it computes the same on every machine.
     pub deterministic: bool,
+    /// What an index that is out of bounds leads to is not read speculatively either.
+    pub spectre_mitigations: bool,
 }
 
 /// Reservation from which on every 32-bit index plus 32-bit offset plus access size lands inside: 8 GiB and a guard of 64 KiB.

@@ -668,6 +668,7 @@ mod tests {
                 opt_level: String::new(),
                 memory_reservation: crate::module::FULL_RESERVATION,
                 deterministic: false,
+                spectre_mitigations: true,
             },
             types: vec![SubType::func(FuncType::default()); 3],
             groups: vec![1; 3],

@@ -27,7 +27,7 @@ pub(crate) struct Args {
 /// What code is made
 #[derive(clap::Args)]
 pub(crate) struct Code {
-    /// Optimisation: 0 compiles fast, 1 and 2 make fast code, s makes fast code and prefers it short
+    /// Optimisation: 0 compiles as fast as can be, 1 compiles fast, 2 makes fast code, s makes fast code and prefers it short
     #[arg(short = 'O', value_enum, default_value = "2", hide_possible_values = true, value_name = "0|1|2|s")]
     optimisation: Optimisation,
     /// The processor that the code is for [default: x86-64-v2; of `run`: native]
@@ -40,6 +40,9 @@ pub(crate) struct Code {
     /// Code that computes the same on every machine: canonical NaNs, and relaxed vector instructions that do not depend on the processor
     #[arg(long)]
     deterministic: bool,
+    /// Leave out what keeps processors from reading, ahead of a comparison with a limit, what lies beyond it (Spectre)
+    #[arg(long)]
+    no_spectre_mitigations: bool,
     /// Index of the global that is the stack pointer, where it is not named __stack_pointer
     #[arg(long, value_name = "N")]
     stack_pointer: Option<u32>,
@@ -53,8 +56,9 @@ impl Code {
     pub(crate) fn config(&self, target: Target) -> Config {
         Config {
             opt_level: match self.optimisation {
-                Optimisation::Fast => OptLevel::None,
-                Optimisation::One | Optimisation::Two => OptLevel::Speed,
+                Optimisation::Zero => OptLevel::None,
+                Optimisation::One => OptLevel::Less,
+                Optimisation::Two => OptLevel::Speed,
                 Optimisation::Small => OptLevel::SpeedAndSize,
             },
             cpu: match self.target.unwrap_or(target) {
@@ -64,6 +68,7 @@ impl Code {
             memory_reservation: self.memory_reservation,
             stack_pointer: self.stack_pointer,
             deterministic: self.deterministic,
+            spectre_mitigations: !self.no_spectre_mitigations,
             threads: self.threads.map(usize::from),
             ..Config::default()
         }
@@ -73,7 +78,7 @@ impl Code {
 #[derive(Clone, Copy, ValueEnum)]
 enum Optimisation {
     #[value(name = "0")]
-    Fast,
+    Zero,
     #[value(name = "1")]
     One,
     #[value(name = "2")]

@@ -41,6 +41,7 @@ struct Target {
     opt_level: String,
     memory_reservation: u64,
     deterministic: bool,
+    spectre_mitigations: bool,
     bounds_checks: bool,
 }
 
@@ -140,6 +141,7 @@ fn report(file: &[u8]) -> anyhow::Result<Report> {
             opt_level: module.target.opt_level.clone(),
             memory_reservation: module.target.memory_reservation,
             deterministic: module.target.deterministic,
+            spectre_mitigations: module.target.spectre_mitigations,
             bounds_checks: module.target.checked_bytes().is_some(),
         },
         sections: sections.collect::<anyhow::Result<_>>()?,
@@ -189,6 +191,7 @@ fn print(out: &mut Vec<u8>, report: &Report) -> io::Result<()> {
     writeln!(out, "CPU features  {features}")?;
     writeln!(out, "optimisation  {}", target.opt_level)?;
     writeln!(out, "deterministic {}", if target.deterministic { "yes" } else { "no" })?;
+    writeln!(out, "spectre       mitigations {}", if target.spectre_mitigations { "on" } else { "off" })?;
     let checks = if target.bounds_checks { "with bounds checks" } else { "bounds checked by guard pages" };
     writeln!(out, "memory        {} bytes reserved, {checks}", target.memory_reservation)?;
 

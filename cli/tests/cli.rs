@@ -109,6 +109,7 @@ fn inspect_shows_imports_exports_and_functions() {
         "module        app",
         "target        x86_64-unknown-linux-gnu",
         "optimisation  speed",
+        "spectre       mitigations on",
         "  function env.log: (i32) -> ()",
         "  memory memory: memory 1.. pages",
         "  table table: table 1..=4 funcref",
@@ -152,11 +153,13 @@ fn options_are_recorded_in_the_artifact() {
     let workshop = Workshop::new();
     for (args, pointer, expected) in [
         (&["-O0"][..], "/target/opt_level", serde_json::json!("none")),
-        (&["-O1"], "/target/opt_level", serde_json::json!("speed")),
+        (&["-O1"], "/target/opt_level", serde_json::json!("less")),
         (&["-O2"], "/target/opt_level", serde_json::json!("speed")),
         (&["-Os"], "/target/opt_level", serde_json::json!("speed_and_size")),
         (&["--memory-reservation", "64M"], "/target/memory_reservation", serde_json::json!(64 << 20)),
         (&["--memory-reservation", "64M"], "/target/bounds_checks", serde_json::json!(true)),
+        (&["-O2"], "/target/spectre_mitigations", serde_json::json!(true)),
+        (&["--no-spectre-mitigations"], "/target/spectre_mitigations", serde_json::json!(false)),
         (&["--target", "native", "--threads", "1"], "/target/triple", serde_json::json!("x86_64-unknown-linux-gnu")),
     ] {
         workshop.run(&[&["compile", "app.wat"], args].concat()).succeeds();

@@ -24,6 +24,10 @@ pub struct Config {
     /// canonical one, and relaxed vector instructions do the same everywhere. Costs an instruction or two for each operation on floats,
     /// and relaxed instructions their speed.
     pub deterministic: bool,
+    /// What an index that is out of bounds leads to is not even read by a processor that runs ahead of the comparison: of tables, arrays,
+    /// `br_table`, and memories whose accesses are compared. On by default. Costs an instruction or two for each such access; with the full
+    /// reservation, accesses to memory have none.
+    pub spectre_mitigations: bool,
     /// Checks the intermediate code of every function: on by default in debug builds, for about a tenth of the time.
     pub verify: bool,
 }
@@ -37,6 +41,7 @@ impl Default for Config {
             stack_pointer: None,
             threads: None,
             deterministic: false,
+            spectre_mitigations: true,
             verify: cfg!(debug_assertions),
         }
     }
@@ -45,8 +50,10 @@ impl Default for Config {
 /// How much the code generator tries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OptLevel {
-    /// Compile fast.
+    /// Compile as fast as can be: nothing is optimised, and registers are given out in one pass.
     None,
+    /// Compile fast: nothing is optimised, but registers are given out with care.
+    Less,
     /// Make fast code.
     #[default]
     Speed,
@@ -55,10 +62,11 @@ pub enum OptLevel {
 }
 
 impl OptLevel {
-    /// The name that the artifact records; Cranelift's.
+    /// The name that the artifact records.
     pub fn name(self) -> &'static str {
         match self {
             OptLevel::None => "none",
+            OptLevel::Less => "less",
             OptLevel::Speed => "speed",
             OptLevel::SpeedAndSize => "speed_and_size",
         }
@@ -94,8 +102,17 @@ impl Config {
     fn settings(&self) -> Result<OwnedTargetIsa, String> {
         let text = |e: SetError| e.to_string();
         let mut shared = settings::builder();
+        let (opt_level, registers) = match self.opt_level {
+            OptLevel::None => ("none", "single_pass"),
+            OptLevel::Less => ("none", "backtracking"),
+            OptLevel::Speed => ("speed", "backtracking"),
+            OptLevel::SpeedAndSize => ("speed_and_size", "backtracking"),
+        };
         let flags = [
-            ("opt_level", self.opt_level.name()),
+            ("opt_level", opt_level),
+            ("regalloc_algorithm", registers),
+            // Of `br_table`; the translator does it for what else it compares with a limit.
+            ("enable_table_access_spectre_mitigation", if self.spectre_mitigations { "true" } else { "false" }),
             ("enable_verifier", if self.verify { "true" } else { "false" }),
             ("enable_nan_canonicalization", if self.deterministic { "true" } else { "false" }),
             // The signal handler and backtraces walk the frame pointers.
@@ -141,6 +158,7 @@ impl Config {
             opt_level: self.opt_level.name().to_owned(),
             memory_reservation: self.memory_reservation,
             deterministic: self.deterministic,
+            spectre_mitigations: self.spectre_mitigations,
         }
     }
 }
@@ -170,6 +188,8 @@ mod tests {
             Config { opt_level: OptLevel::None, ..Config::default() },
             Config { memory_reservation: 1 << 20, ..Config::default() },
             Config { deterministic: true, ..Config::default() },
+            Config { opt_level: OptLevel::Less, ..Config::default() },
+            Config { spectre_mitigations: false, ..Config::default() },
             Config { stack_pointer: Some(1), ..Config::default() },
             Config { cpu: Cpu::Native, ..Config::default() },
         ];

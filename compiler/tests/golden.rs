@@ -23,6 +23,7 @@ fn output(first_line: &str, wasm: &[u8]) -> Result<String, String> {
                 config.memory_reservation = bytes.parse().map_err(|_| format!("`{bytes}` is not a number of bytes"))?;
             }
             None if setting == "deterministic" => config.deterministic = true,
+            Some(("spectre", "off")) => config.spectre_mitigations = false,
             _ => return Err(format!("unknown setting `{setting}`")),
         }
     }

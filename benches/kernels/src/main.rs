@@ -157,7 +157,7 @@ fn compile(path: &str) {
         "{:<10} {:>11} {:>9} {:>8} {:>14} {:>9} {:>8}",
         "opt level", "wasmbridge", "wasmtime", "ratio", "", "", "ratio"
     );
-    for level in ["none", "speed"] {
+    for level in ["none", "less", "speed"] {
         let mut best = [Duration::MAX; 2];
         for _ in 0..5 {
             let start = cpu_time();
@@ -177,14 +177,21 @@ fn compile(path: &str) {
 }
 
 fn by_ours(wasm: &[u8], level: &str) -> Vec<u8> {
-    let opt_level = if level == "none" { OptLevel::None } else { OptLevel::Speed };
+    let opt_level = match level {
+        "none" => OptLevel::None,
+        "less" => OptLevel::Less,
+        _ => OptLevel::Speed,
+    };
     let config = Config { opt_level, threads: Some(1), ..config() };
     wasmbridge_compiler::compile(wasm, &config).expect("the module compiles")
 }
 
 fn by_theirs(wasm: &[u8], level: &str) -> Vec<u8> {
     let mut settings = wasmtime::Config::new();
-    settings.cranelift_opt_level(if level == "none" { wasmtime::OptLevel::None } else { wasmtime::OptLevel::Speed });
+    settings.cranelift_opt_level(if level == "speed" { wasmtime::OptLevel::Speed } else { wasmtime::OptLevel::None });
+    if level == "none" {
+        settings.cranelift_regalloc_algorithm(wasmtime::RegallocAlgorithm::SinglePass);
+    }
     let engine = wasmtime::Engine::new(&settings).expect("the settings are good");
     engine.precompile_module(wasm).expect("the module compiles")
 }

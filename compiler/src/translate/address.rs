@@ -51,7 +51,7 @@ impl Translator<'_, '_> {
     /// the trap has been emitted then, and what follows is not reached.
     pub(super) fn address(&mut self, memarg: &MemArg, size: u64) -> Option<Address> {
         let index = self.pop();
-        let index = self.widen(index);
+        let mut index = self.widen(index);
         // From the index to the access's end. With 64-bit addresses this may be too large for any memory.
         let Some(end) = memarg.offset.checked_add(size) else {
             self.trap(TrapCode::MemoryOutOfBounds);
@@ -61,9 +61,10 @@ impl Translator<'_, '_> {
             unreachable!("the validator refuses accesses to arrays");
         };
         if !is_reserved(&self.module.memories[memory as usize]) {
-            self.check_against_length(memory, index, end);
+            let outside = self.check_against_length(memory, index, end);
             let base = self.memory_base(memory);
-            return Some(self.sum(base, index, memarg.offset));
+            let address = self.sum(base, index, memarg.offset);
+            return Some(self.guarded(outside, base, address));
         }
         if let Some(limit) = self.module.target.checked_bytes() {
             let Some(last) = limit.checked_sub(end) else {
@@ -72,7 +73,7 @@ impl Translator<'_, '_> {
             };
             if last < u64::from(u32::MAX) {
                 let outside = self.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, index, last as i64);
-                self.trap_if(outside, TrapCode::MemoryOutOfBounds);
+                index = self.checked_index(outside, index, TrapCode::MemoryOutOfBounds);
             }
         }
         if is_above_vmctx(self.module, self.imported, memory) {
@@ -99,14 +100,25 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// Traps unless `index + end` is at most the memory's current length.
-    fn check_against_length(&mut self, memory: u32, index: Value, end: u64) {
+    /// Traps unless `index + end` is at most the memory's current length; the condition.
+    fn check_against_length(&mut self, memory: u32, index: Value, end: u64) -> Value {
         let end = self.iconst(types::I64, end as i64);
         let code = trap::to_clif(TrapCode::MemoryOutOfBounds);
         let end = self.builder.ins().uadd_overflow_trap(index, end, code);
         let length = self.memory_length(memory);
         let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, length);
         self.trap_if(outside, TrapCode::MemoryOutOfBounds);
+        outside
+    }
+
+    /// An address that is the memory's first for a processor that runs ahead of the comparison, where mitigations are asked for. It is not the
+    /// index that becomes 0: the offset alone may lead out of the reservation.
+    fn guarded(&mut self, outside: Value, base: Value, address: Address) -> Address {
+        if !self.module.target.spectre_mitigations {
+            return address;
+        }
+        let place = self.builder.ins().iadd_imm_s(address.base, i64::from(address.offset));
+        Address { base: self.builder.ins().select_spectre_guard(outside, base, place), offset: 0 }
     }
 
     /// Native address of the memory's byte 0.

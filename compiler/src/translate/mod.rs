@@ -316,6 +316,17 @@ impl<'a, 'f> Translator<'a, 'f> {
         self.builder.ins().trapnz(condition, trap::to_clif(code));
     }
 
+    /// Traps if an index is outside of something. The index to go on with: where mitigations are asked for, a processor that runs ahead of the
+    /// comparison goes on with 0.
+    fn checked_index(&mut self, outside: Value, index: Value, code: wasmbridge_artifact::TrapCode) -> Value {
+        self.trap_if(outside, code);
+        if !self.module.target.spectre_mitigations {
+            return index;
+        }
+        let first = self.iconst(self.type_of(index), 0);
+        self.builder.ins().select_spectre_guard(outside, first, index)
+    }
+
     /// Traps here: what follows is not reached.
     fn trap(&mut self, code: wasmbridge_artifact::TrapCode) {
         self.builder.ins().trap(trap::to_clif(code));

@@ -181,7 +181,7 @@ impl Translator<'_, '_> {
         let element = self.module.array_type(ty);
         let len = self.array_len(array);
         let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, len);
-        self.trap_if(outside, TrapCode::ArrayOutOfBounds);
+        let index = self.checked_index(outside, index, TrapCode::ArrayOutOfBounds);
         let index = self.builder.ins().uextend(types::I64, index);
         let distance = self.builder.ins().ishl_imm_u(index, i64::from(storage_size(element.storage).trailing_zeros()));
         (element, self.builder.ins().iadd(array, distance))

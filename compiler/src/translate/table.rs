@@ -74,7 +74,7 @@ impl Translator<'_, '_> {
         let index = self.widen(index);
         let length = self.table_length(table);
         let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, length);
-        self.trap_if(outside, code);
+        let index = self.checked_index(outside, index, code);
         let base = self.table_field(table, offset_of!(TableDef, base));
         let distance = self.builder.ins().ishl_imm_u(index, ELEMENT_SIZE_LOG2);
         self.builder.ins().iadd(base, distance)

@@ -13,16 +13,20 @@
 ;;   movl %esi, %r8d
 ;;   cmpq $0x4, %r8
 ;;   jnb #trap=user4
-;;   movq 0x70(%rdi), %r10
-;;   movq (%r10, %r8, 8), %r10
-;;   testq %r10, %r10
+;;   movq 0x70(%rdi), %rax
+;;   uninit  %rcx
+;;   xorq %rcx, %rcx
+;;   cmpq $0x4, %r8
+;;   cmovaeq %rcx, %r8
+;;   movq (%rax, %r8, 8), %rax
+;;   testq %rax, %rax
 ;;   jz #trap=user5
-;;   movl 0x10(%r10), %eax
-;;   cmpl 0x80(%rdi), %eax
+;;   movl 0x10(%rax), %ecx
+;;   cmpl 0x80(%rdi), %ecx
 ;;   jnz #trap=user6
-;;   movq (%r10), %rax
-;;   movq 8(%r10), %rdi
-;;   call    *%rax
+;;   movq (%rax), %rcx
+;;   movq 8(%rax), %rdi
+;;   call    *%rcx
 ;;   jmp     label1
 ;; block1:
 ;;   movq %rbp, %rsp

@@ -22,15 +22,20 @@
 ;;   cmpq %rsp, %r10
 ;;   jnbe #trap=stk_ovf
 ;; block0:
+;;   movq 0x78(%rdi), %rax
 ;;   movl %esi, %r9d
-;;   cmpq 0x78(%rdi), %r9
+;;   cmpq %rax, %r9
 ;;   jnb #trap=user4
-;;   movq 0x70(%rdi), %r11
-;;   movq (%r11, %r9, 8), %rax
-;;   movq (%rax), %r11
-;;   movq 8(%rax), %rdi
+;;   movq 0x70(%rdi), %rcx
+;;   uninit  %rdx
+;;   xorq %rdx, %rdx
+;;   cmpq %rax, %r9
+;;   cmovaeq %rdx, %r9
+;;   movq (%rcx, %r9, 8), %rcx
+;;   movq (%rcx), %rax
+;;   movq 8(%rcx), %rdi
 ;;   movl $0x7, %esi
-;;   call    *%r11
+;;   call    *%rax
 ;;   jmp     label1
 ;; block1:
 ;;   movq %rbp, %rsp

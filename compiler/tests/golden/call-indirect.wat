@@ -11,11 +11,16 @@
 ;;   cmpq %rsp, %r10
 ;;   jnbe #trap=stk_ovf
 ;; block0:
+;;   movq 0x78(%rdi), %rax
 ;;   movl %esi, %r10d
-;;   cmpq 0x78(%rdi), %r10
+;;   cmpq %rax, %r10
 ;;   jnb #trap=user4
-;;   movq 0x70(%rdi), %rax
-;;   movq (%rax, %r10, 8), %rax
+;;   movq 0x70(%rdi), %rcx
+;;   uninit  %rdx
+;;   xorq %rdx, %rdx
+;;   cmpq %rax, %r10
+;;   cmovaeq %rdx, %r10
+;;   movq (%rcx, %r10, 8), %rax
 ;;   testq %rax, %rax
 ;;   jz #trap=user5
 ;;   movl 0x10(%rax), %ecx

@@ -6,14 +6,18 @@
 ;;   pushq %rbp
 ;;   movq %rsp, %rbp
 ;; block0:
-;;   movl %esi, %esi
-;;   movq %rsi, %r8
-;;   addq $0x7, %r8
+;;   movl %esi, %r9d
+;;   movq %r9, %r10
+;;   addq $0x7, %r10
 ;;   jb #trap=user2
-;;   cmpq 0x78(%rdi), %r8
+;;   movq 0x78(%rdi), %r11
+;;   cmpq %r11, %r10
 ;;   jnbe #trap=user2
-;;   movq 0x70(%rdi), %r9
-;;   movl 3(%r9, %rsi), %eax
+;;   movq 0x70(%rdi), %rax
+;;   leaq 3(%rax, %r9), %rcx
+;;   cmpq %r11, %r10
+;;   cmovaq %rax, %rcx
+;;   movl (%rcx), %eax
 ;;   jmp     label1
 ;; block1:
 ;;   movq %rbp, %rsp

@@ -9,6 +9,10 @@
 ;;   movl %esi, %esi
 ;;   cmpq $0x3e7ffec, %rsi
 ;;   jnbe #trap=user2
+;;   uninit  %r9
+;;   xorq %r9, %r9
+;;   cmpq $0x3e7ffec, %rsi
+;;   cmovaq %r9, %rsi
 ;;   movl 0x2010(%rdi, %rsi), %eax
 ;;   jmp     label1
 ;; block1:

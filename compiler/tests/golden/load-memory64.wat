@@ -9,10 +9,14 @@
 ;;   movq %rsi, %r8
 ;;   addq $0x14, %r8
 ;;   jb #trap=user2
-;;   cmpq 0x78(%rdi), %r8
+;;   movq 0x78(%rdi), %r9
+;;   cmpq %r9, %r8
 ;;   jnbe #trap=user2
-;;   movq 0x70(%rdi), %r8
-;;   movl 0x10(%r8, %rsi), %eax
+;;   movq 0x70(%rdi), %r11
+;;   leaq 0x10(%r11, %rsi), %r10
+;;   cmpq %r9, %r8
+;;   cmovaq %r11, %r10
+;;   movl (%r10), %eax
 ;;   jmp     label1
 ;; block1:
 ;;   movq %rbp, %rsp
