@@ -606,3 +606,73 @@ fn a_callback_that_runs_while_an_error_waits_may_fail_itself() {
     fails.refused(3, Refusal::Failed);
     assert!(app.take_error().is_some() && app.take_error().is_none(), "the first one");
 }
+
+#[test]
+fn callbacks_are_called_while_their_instances_come_and_go() {
+    let engine = engine();
+    let module = module(&engine, "(module (func (export \"one\") (param i32) (result i32) (i32.const 1)))");
+    let linker = linker(&engine, &[]);
+    let current: Mutex<Option<Callback>> = Mutex::new(None);
+    let over = AtomicBool::new(false);
+    let calls = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let Some(callback) = *current.lock().unwrap() else { continue };
+                    for _ in 0..200 {
+                        assert_eq!(callback.call(0), -1);
+                        calls.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        for round in 0..300 {
+            let app = linker.instantiate(&module).unwrap();
+            let thread = if round % 2 == 0 { OnThread::Refuse } else { OnThread::Wait { timeout_ms: Some(1) } };
+            let callback = Callback::new(&app, "int one(int)", &options(thread, -1));
+            *current.lock().unwrap() = Some(callback);
+            assert_eq!(callback.call(0), 1);
+            let before = calls.load(Ordering::Relaxed);
+            while calls.load(Ordering::Relaxed) < before + 3 {
+                thread::yield_now();
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn no_other_thread_enters_while_an_app_moves() {
+    let app = counter();
+    let twice = Callback::new(&app, "int twice(int)", &options(OnThread::Refuse, -1));
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    assert_eq!(twice.call(4), -1);
+                }
+            });
+        }
+        let (there, from_here) = mpsc::channel::<Instance>();
+        let (back, from_there) = mpsc::channel::<Instance>();
+        scope.spawn(move || {
+            for app in from_here {
+                app.attach().unwrap();
+                assert_eq!(twice.call(4), 8);
+                back.send(app).unwrap();
+            }
+        });
+        let mut app = app;
+        for _ in 0..200 {
+            there.send(app).unwrap();
+            app = from_there.recv().unwrap();
+            assert_eq!(twice.call(4), -1);
+            app.attach().unwrap();
+            assert_eq!(twice.call(4), 8);
+        }
+        drop(there);
+        over.store(true, Ordering::Relaxed);
+    });
+}

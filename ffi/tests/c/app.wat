@@ -26,6 +26,13 @@
     (func $twice (export "twice") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2)))
     (func $compare (export "compare") (param i32 i32) (result i32)
         (i32.sub (i32.load (local.get 0)) (i32.load (local.get 1))))
+    ;; The same, for so many times as `fuel` has said; then it traps.
+    (global $fuel (mut i32) (i32.const 0))
+    (func (export "fuel") (param i32) (result i32) (global.set $fuel (local.get 0)) (local.get 0))
+    (func (export "compare_fuelled") (param i32 i32) (result i32)
+        (if (i32.eqz (global.get $fuel)) (then (unreachable)))
+        (global.set $fuel (i32.sub (global.get $fuel) (i32.const 1)))
+        (call $compare (local.get 0) (local.get 1)))
     (func (export "half") (param f64) (result f64) (f64.div (local.get 0) (f64.const 2)))
     (func (export "half_fails") (param f64) (result f64) (unreachable))
 

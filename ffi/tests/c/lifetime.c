@@ -70,6 +70,63 @@ static int sort(int (*visit)(int), int value) {
     return value;
 }
 
+/* Thirty calls deep, sorts with a comparator that traps in the middle if it has been given too little fuel. */
+static int fuel;
+
+static int sort_deep(int (*visit)(int), int value) {
+    int *numbers, i;
+    wb_fn compare;
+    (void)visit;
+    if (value < 30)
+        return ((int_fn)current)(value + 1);
+    CHECK(call_int(h.app, "fuel", fuel) == fuel);
+    OK(wb_callback(h.app, "int compare_fuelled(const void *, const void *)", NULL, &compare));
+    OK(wb_native_ptr(h.app, 4096, 64 * sizeof(int), (void **)&numbers));
+    for (i = 0; i < 64; i++)
+        numbers[i] = (i * 37) % 64;
+    qsort(numbers, 64, sizeof(int), (int (*)(const void *, const void *))compare);
+    for (i = 1; i < 64; i++)
+        if (numbers[i - 1] > numbers[i])
+            return -1;
+    return value;
+}
+
+/* What an app calls while it is instantiated. */
+static int_fn kept;
+static int start_fails;
+
+static int while_starting(int (*visit)(int), int value) {
+    int result;
+    kept = visit;
+    if (value == 5 && !start_fails)
+        return 1000;
+    result = visit(value);
+    CHECK(value != 5 || result == 0);
+    return result + 100;
+}
+
+static void starts(const char *directory) {
+    char path[4096];
+    wb_module *module;
+    wb_instance *app = NULL;
+    wb_refusal why;
+    snprintf(path, sizeof path, "%s/starting.wbm", directory);
+    OK(wb_module_open(h.engine, path, &module));
+    OK(wb_linker_define(h.linker, "env", "int each(int (*visit)(int), int value)", (wb_fn)while_starting));
+    start_fails = 0;
+    OK(wb_linker_instantiate(h.linker, module, &app));
+    CHECK(call_int(app, "seen", 0) == 42 + 100 + 1000);
+    wb_instance_delete(app);
+    app = NULL;
+    /* One that traps ends the instantiation where C comes back; what C keeps of it answers with the default. */
+    start_fails = 1;
+    FAILS(wb_linker_instantiate(h.linker, module, &app), WB_ERROR_TRAP, "unreachable");
+    CHECK(app == NULL && kept(7) == 0);
+    OK(wb_callback_last_refusal((wb_fn)kept, &why));
+    CHECK(why == WB_REFUSED_GONE);
+    wb_module_delete(module);
+}
+
 static void with(int (*each)(int (*)(int), int)) {
     wb_instance_delete(h.app);
     OK(wb_linker_define(h.linker, "env", "int each(int (*visit)(int), int value)", (wb_fn)each));
@@ -135,6 +192,20 @@ int main(int argc, char **argv) {
     FAILS(wb_instance_call(h.app, "each", args, 2, &result, 1), WB_ERROR_TRAP, "not into the app's memory");
     fails_now = 0;
     OK(wb_instance_call(h.app, "each", args, 2, &result, 1));
+
+    /* A trap in the middle of a sort, thirty calls deep: C and the app alternate, and each C function comes back with the default before the app is stopped. */
+    with(sort_deep);
+    args[1] = wb_i32(1);
+    fuel = 40;
+    error = wb_instance_call(h.app, "each", args, 2, &result, 1);
+    CHECK(error != NULL && wb_error_trap_code(error) == WB_TRAP_UNREACHABLE);
+    CHECK(wb_error_frame_count(error) > 60 && strstr(wb_error_backtrace(error), "compare_fuelled") != NULL);
+    wb_error_delete(error);
+    fuel = 1000;
+    OK(wb_instance_call(h.app, "each", args, 2, &result, 1));
+    CHECK(result.of.i32 == 30);
+
+    starts(argv[1]);
 
     /* After the app is gone: the default, counted, as often as C likes. */
     with(deeper);

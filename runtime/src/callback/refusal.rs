@@ -59,7 +59,7 @@ pub(crate) struct Refusals {
 
 impl Refusals {
     pub(crate) fn add(&self, why: Refusal) {
-        self.last.store(why as u8, Ordering::Relaxed);
+        self.last.swap(why as u8, Ordering::Relaxed);
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 

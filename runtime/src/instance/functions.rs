@@ -48,6 +48,8 @@ pub(super) struct Functions {
     reserved: RefCell<Vec<u32>>,
     /// callbacks that end with a call
     pub(super) held_by_calls: RefCell<Vec<HeldByCall>>,
+    /// there has been a callback
+    pub(super) stamped: Cell<bool>,
     /// something that the app can call returns what lasts as long as a scope, so every callback must open one
     need_scopes: Cell<bool>,
 }
@@ -83,6 +85,7 @@ impl Functions {
             indices: RefCell::default(),
             reserved: RefCell::default(),
             held_by_calls: RefCell::default(),
+            stamped: Cell::new(false),
             need_scopes: Cell::new(need_scopes),
         }
     }
@@ -277,6 +280,7 @@ impl InstanceData {
         let signature = (signature.clone(), known.handle_types.clone());
         let slot = callback::stamp(self, funcref, signature, pages, name, options, scoped)?;
         self.functions.callbacks.borrow_mut().insert(key, slot);
+        self.functions.stamped.set(true);
         if let Some(index) = index {
             self.functions.indices.borrow_mut().insert(key.0, index);
         }

@@ -54,7 +54,9 @@ impl Instance {
 
     /// Makes this thread the owner of the instance and of those it is linked to.
     ///
-    /// The owner so far must not be in a call or callback of it, and must not enter any more.
+    /// The owner so far must not be in a call or callback of it, and must not enter any more. Callbacks may be called on other threads meanwhile: they do what they do on
+    /// a thread that does not own the instance. (On a third thread whose stack lies between the two, one that is stopped for longer than a tenth of a millisecond
+    /// just between two instructions of its entry check could be taken for the owner's. Hosts that cannot live with that move apps only while nobody calls.)
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] if a call of it is running.

@@ -58,10 +58,11 @@ use crate::thread::Inbox;
 use crate::trap::{Capture, backtrace, native};
 use crate::window::{CallWindows, WindowSpace};
 use std::cell::{Cell, Ref, RefCell, UnsafeCell};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use wasmbridge_artifact::gc::VmTag;
 use wasmbridge_artifact::module::ExternIndex;
-use wasmbridge_artifact::vmctx::{CrossingFrame, DirectRecord, ShownWindow, ThunkRecord, VmFuncRef, VmHead};
+use wasmbridge_artifact::vmctx::{CrossingFrame, DirectRecord, HOST_PAGE, ShownWindow, ThunkRecord, VmFuncRef, VmHead};
 
 /// What an instance is made of.
 #[derive(Debug)]
@@ -414,18 +415,41 @@ impl InstanceData {
 
     /// Moves to a stack. Nothing runs.
     pub(crate) fn set_stack(&self, stack: StackBounds) {
-        self.close_idle_windows();
+        self.leave_stack();
         self.stack.set(stack);
-        // SAFETY: the vmctx is live, and no code of the instance runs.
-        unsafe {
-            (*self.head()).stack_limit = stack.low;
-            (*self.outermost).frame = stack.high;
-        }
+        // In this order: see `Group::attach`.
+        self.stack_limit().store(stack.low, Ordering::Release);
+        self.stack_ceiling().store(stack.high, Ordering::Release);
+    }
+
+    /// Nobody enters from now on, on whatever stack. Nothing runs.
+    pub(crate) fn leave_stack(&self) {
+        self.close_idle_windows();
+        self.stack_ceiling().store(0, Ordering::Release);
+    }
+
+    /// [`VmHead::stack_limit`], which callbacks on other threads read at any time.
+    fn stack_limit(&self) -> &AtomicUsize {
+        // SAFETY: an aligned word of the vmctx, which is live.
+        unsafe { AtomicUsize::from_ptr(&raw mut (*self.head()).stack_limit) }
+    }
+
+    /// The outermost crossing's `frame`, which callbacks on other threads read at any time.
+    fn stack_ceiling(&self) -> &AtomicUsize {
+        // SAFETY: an aligned word of the crossings' array, which is live.
+        unsafe { AtomicUsize::from_ptr(&raw mut (*self.outermost).frame) }
     }
 }
 
 impl Drop for InstanceData {
     fn drop(&mut self) {
         self.engine().retire(self.shadows.retire());
+        if !self.functions.stamped.get() {
+            return;
+        }
+        // A callback on another thread that has read the vmctx's address reads its head, at some later time, and finds that it may not enter.
+        self.stack_limit().store(usize::MAX, Ordering::Release);
+        let head = self.vmctx as usize - self._space.start() as usize;
+        self._space.outlive(head - HOST_PAGE as usize, 2 * HOST_PAGE as usize);
     }
 }

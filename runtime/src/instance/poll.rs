@@ -45,12 +45,11 @@ impl InstanceData {
         group.check_entry(std::ptr::from_ref(&here) as usize)?;
         let members = group.lock().members.clone();
         let inboxes: Vec<Arc<Inbox>> = members.iter().map(|member| member.inbox().clone()).collect();
-        let count = || inboxes.iter().map(|inbox| inbox.len()).sum::<usize>();
-        if count() == 0 && timeout != Some(Duration::ZERO) {
+        if Inbox::count(&inboxes) == 0 && timeout != Some(Duration::ZERO) {
             Inbox::wait_for_call(&inboxes, timeout);
         }
         let mut made = 0;
-        for _ in 0..count() {
+        for _ in 0..Inbox::count(&inboxes) {
             let Some(call) = Inbox::take(&inboxes) else { break };
             // SAFETY: this thread may enter, and holds nothing that a callback could want.
             unsafe { call.make() };
@@ -78,8 +77,7 @@ impl InstanceData {
         }
         let inboxes: Vec<Arc<Inbox>> = members.iter().map(|member| member.inbox().clone()).collect();
         // As many as there are now: who waits again waits for the next time.
-        let most = inboxes.iter().map(|inbox| inbox.len()).sum::<usize>();
-        for _ in 0..most {
+        for _ in 0..Inbox::count(&inboxes) {
             if group.lock().pending.is_some() || !inboxes.iter().any(|inbox| inbox.is_waited_for()) {
                 return;
             }

@@ -1,10 +1,13 @@
 //! Ranges of address space.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::io::Write;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use wasmbridge_artifact::vmctx::HOST_PAGE;
 
 /// What may be done with pages. There is no "write and execute".
@@ -36,7 +39,16 @@ impl Access {
 pub(crate) struct Mapping {
     start: *mut u8,
     len: usize,
+    /// where the pages are that stay for a while ([`Mapping::outlive`]), and how many bytes; 0 if there are none
+    outliving: (AtomicUsize, AtomicUsize),
 }
+
+/// Pages of mappings that are gone, with the time when they went: the oldest first.
+static OUTLIVING: Mutex<VecDeque<(Instant, Mapping)>> = Mutex::new(VecDeque::new());
+/// How long such pages stay at least, if there are not too many.
+const STAY: Duration = Duration::from_secs(1);
+/// How many there may be.
+const STAYING: usize = 4096;
 
 // SAFETY: a `Mapping` is an address and a length; what is done with the memory is its owner's affair.
 unsafe impl Send for Mapping {}
@@ -84,7 +96,7 @@ impl Mapping {
         if address == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(Mapping { start: address.cast(), len })
+        Ok(Mapping::of(address.cast(), len))
     }
 
     /// Keeps `[skip, skip + len)` and unmaps what is before and after.
@@ -101,7 +113,18 @@ impl Mapping {
             // SAFETY: likewise its end.
             unsafe { libc::munmap(end.cast(), after) };
         }
-        Mapping { start, len }
+        Mapping::of(start, len)
+    }
+
+    fn of(start: *mut u8, len: usize) -> Mapping {
+        Mapping { start, len, outliving: Default::default() }
+    }
+
+    /// Lets `[offset, offset + len)` stay for a second after the mapping is gone, as it is then, for readers who were late.
+    pub(crate) fn outlive(&self, offset: usize, len: usize) {
+        check_pages(offset, len, self.len);
+        self.outliving.0.store(offset, Ordering::Relaxed);
+        self.outliving.1.store(len, Ordering::Relaxed);
     }
 
     /// First byte.
@@ -215,8 +238,21 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the mapping is this value's own, and its owner gives up all pointers into it.
-        unsafe { libc::munmap(self.start.cast(), self.len) };
+        let (offset, len) = (*self.outliving.0.get_mut(), *self.outliving.1.get_mut());
+        if len == 0 {
+            // SAFETY: the mapping is this value's own, and its owner gives up all pointers into it.
+            unsafe { libc::munmap(self.start.cast(), self.len) };
+            return;
+        }
+        let staying = Mapping::of(self.start, self.len).trim(offset, len);
+        let now = Instant::now();
+        let mut over = Vec::new();
+        let mut outliving = OUTLIVING.lock().unwrap_or_else(PoisonError::into_inner);
+        outliving.push_back((now, staying));
+        while outliving.len() > STAYING || outliving.front().is_some_and(|(since, _)| now - *since > STAY) {
+            over.extend(outliving.pop_front());
+        }
+        drop(outliving);
     }
 }
 

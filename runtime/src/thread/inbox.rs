@@ -6,12 +6,12 @@
 use super::copies::{Copies, MAX_BYTES};
 use crate::callback::{CallbackInfo, Refusal};
 use crate::crossing::replay::{Cells, replay};
-use crate::os::{ThreadMark, in_child_of_fork, thread_id};
+use crate::os::{Condition, Guard, Lock, ThreadMark, in_child_of_fork, thread_id};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a thread that waits looks whether the owner's thread is still there.
@@ -27,10 +27,9 @@ pub(super) struct Call {
 }
 
 /// A caller that waits. Its phase changes under the lock only.
-#[derive(Debug)]
 struct Waiter {
     phase: AtomicU8,
-    changed: Condvar,
+    changed: Arc<Condition>,
 }
 
 const LEFT: u8 = 0;
@@ -40,7 +39,7 @@ const CANCELLED: u8 = 3;
 
 impl Waiter {
     fn new() -> Arc<Waiter> {
-        Arc::new(Waiter { phase: AtomicU8::new(LEFT), changed: Condvar::new() })
+        Arc::new(Waiter { phase: AtomicU8::new(LEFT), changed: Condition::new() })
     }
 
     fn phase(&self) -> u8 {
@@ -49,12 +48,11 @@ impl Waiter {
 
     fn turn(&self, phase: u8) {
         self.phase.store(phase, Ordering::Relaxed);
-        self.changed.notify_all();
+        self.changed.wake();
     }
 }
 
 /// What is in an inbox.
-#[derive(Debug)]
 enum Left {
     /// a call whose caller waits, with its cells where the caller has them
     Waited {
@@ -92,9 +90,9 @@ struct Contents {
     /// calls of `notify` that are running
     notifying: usize,
     /// nobody is being notified any more
-    notified: Arc<Condvar>,
+    notified: Arc<Condition>,
     /// what the owner waits for a call with
-    arrived: Option<Arc<Condvar>>,
+    arrived: Option<Arc<Condition>>,
 }
 
 impl Contents {
@@ -115,10 +113,10 @@ struct World {
     count: u64,
 }
 
-static WORLD: Mutex<World> = Mutex::new(World { inboxes: BTreeMap::new(), waits: BTreeMap::new(), count: 0 });
+static WORLD: Lock<World> = Lock::new(World { inboxes: BTreeMap::new(), waits: BTreeMap::new(), count: 0 });
 
-fn world() -> MutexGuard<'static, World> {
-    WORLD.lock().unwrap_or_else(PoisonError::into_inner)
+fn world() -> Guard<World> {
+    WORLD.lock()
 }
 
 impl World {
@@ -175,7 +173,7 @@ impl Inbox {
             limit: DEFAULT_LIMIT,
             notify: None,
             notifying: 0,
-            notified: Arc::default(),
+            notified: Condition::new(),
             arrived: None,
         };
         world().inboxes.insert(id, contents);
@@ -201,7 +199,7 @@ impl Inbox {
         let former = std::mem::replace(&mut world.inbox(self.id).notify, notify);
         while world.inbox(self.id).notifying > 0 {
             let notified = world.inbox(self.id).notified.clone();
-            world = notified.wait(world).unwrap_or_else(PoisonError::into_inner);
+            notified.wait(&mut world, None);
         }
         drop(world);
         drop(former);
@@ -217,29 +215,26 @@ impl Inbox {
         self.waited.load(Ordering::Relaxed) > 0
     }
 
-    /// How many calls there are.
-    pub(crate) fn len(&self) -> usize {
-        self.len.load(Ordering::Relaxed)
+    /// How many calls there are in these inboxes.
+    pub(crate) fn count(inboxes: &[Arc<Inbox>]) -> usize {
+        let mut world = world();
+        inboxes.iter().map(|inbox| world.inbox(inbox.id).calls.len()).sum()
     }
 
     /// Waits until there is a call in one of these inboxes. An owner that waits here may be waited for.
     pub(crate) fn wait_for_call(inboxes: &[Arc<Inbox>], timeout: Option<Duration>) {
         let mut world = world();
-        let changed = Arc::new(Condvar::new());
+        let changed = Condition::new();
         inboxes.iter().for_each(|inbox| world.inbox(inbox.id).arrived = Some(changed.clone()));
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         while inboxes.iter().all(|inbox| world.inbox(inbox.id).calls.is_empty()) {
-            world = match deadline {
-                None => changed.wait(world).unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return;
-                    }
-                    changed.wait_timeout(world, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                break;
+            }
+            changed.wait(&mut world, left);
         }
+        inboxes.iter().for_each(|inbox| world.inbox(inbox.id).arrived = None);
     }
 
     /// Takes the call that was left first in any of these inboxes.
@@ -320,15 +315,15 @@ impl Inbox {
     /// Waits until a call is over, or is given up.
     fn wait_until(
         &self,
-        mut world: MutexGuard<'static, World>,
+        mut world: Guard<World>,
         waiter: &Arc<Waiter>,
         deadline: Option<Instant>,
-    ) -> (MutexGuard<'static, World>, Result<(), Refusal>) {
+    ) -> (Guard<World>, Result<(), Refusal>) {
         loop {
             match waiter.phase() {
                 MADE => return (world, Ok(())),
                 CANCELLED => return (world, Err(Refusal::Gone)),
-                RUNNING => world = waiter.changed.wait(world).unwrap_or_else(PoisonError::into_inner),
+                RUNNING => waiter.changed.wait(&mut world, None),
                 _ => {
                     let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
                     let why = match left {
@@ -336,7 +331,7 @@ impl Inbox {
                         _ if !world.inbox(self.id).owner.is_alive() => Refusal::OwnerEnded,
                         _ => {
                             let wait = left.map_or(LOOK, |left| left.min(LOOK));
-                            world = waiter.changed.wait_timeout(world, wait).unwrap_or_else(PoisonError::into_inner).0;
+                            waiter.changed.wait(&mut world, Some(wait));
                             continue;
                         }
                     };
@@ -366,7 +361,7 @@ impl Inbox {
     }
 
     /// Puts a call in, and tells who wants to know.
-    fn leave(&self, mut world: MutexGuard<'static, World>, left: Left) -> Result<MutexGuard<'static, World>, Refusal> {
+    fn leave(&self, mut world: Guard<World>, left: Left) -> Result<Guard<World>, Refusal> {
         self.len.fetch_add(1, Ordering::SeqCst);
         if left.call().info.has_ended() {
             self.len.fetch_sub(1, Ordering::Relaxed);
@@ -383,7 +378,7 @@ impl Inbox {
             }
         }
         contents.calls.push_back((number, left));
-        contents.arrived.iter().for_each(|arrived| arrived.notify_all());
+        contents.arrived.iter().for_each(|arrived| arrived.wake());
         let Some(notify) = contents.notify.clone() else { return Ok(world) };
         contents.notifying += 1;
         drop(world);
@@ -406,17 +401,17 @@ impl Drop for Inbox {
 struct Notifying(u64);
 
 impl Notifying {
-    fn end(self) -> MutexGuard<'static, World> {
+    fn end(self) -> Guard<World> {
         let world = self.ended();
         std::mem::forget(self);
         world
     }
 
-    fn ended(&self) -> MutexGuard<'static, World> {
+    fn ended(&self) -> Guard<World> {
         let mut world = world();
         let contents = world.inbox(self.0);
         contents.notifying = contents.notifying.saturating_sub(1);
-        contents.notified.notify_all();
+        contents.notified.wake();
         world
     }
 }
@@ -459,7 +454,7 @@ impl Drop for Taken {
 
 thread_local! {
     /// the lock, while this thread forks
-    static FORKING: RefCell<Option<MutexGuard<'static, World>>> = const { RefCell::new(None) };
+    static FORKING: RefCell<Option<Guard<World>>> = const { RefCell::new(None) };
 }
 
 /// Has a `fork` wait until nobody changes an inbox, and its child begin with empty ones: what was left there is the parent's. Once for the

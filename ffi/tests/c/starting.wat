@@ -1,0 +1,15 @@
+;; An app that gives C functions of its own while it is instantiated: in its start function, and in `_initialize`.
+(module $starting
+    (import "env" "each" (func $each (param i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (table (export "table") 3 funcref)
+    (elem (i32.const 1) func $twice $fail)
+    (global $seen (mut i32) (i32.const 0))
+    (func $twice (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2)))
+    (func $fail (param i32) (result i32) (unreachable))
+    (func $start (global.set $seen (call $each (i32.const 1) (i32.const 21))))
+    (start $start)
+    (func (export "_initialize")
+        (global.set $seen (i32.add (global.get $seen) (call $each (i32.const 2) (i32.const 5)))))
+    (func (export "seen") (param i32) (result i32) (i32.add (global.get $seen) (local.get 0)))
+)
