@@ -190,6 +190,25 @@ fn a_stack_is_copied_only() {
     call(&app, "store", &[window.guest_addr + 11_996, 4]).unwrap();
     app.unmap_window(window.guest_addr).unwrap();
     assert_eq!((local[0], local[2999]), (3, 4));
+
+    // Another thread's, which looks like any private memory.
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let (done, wait) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let mut local = [5i32; 3000];
+        sender.send(local.as_mut_ptr() as usize).unwrap();
+        let _ = wait.recv();
+        std::hint::black_box(local)[2999]
+    });
+    let start = receiver.recv().unwrap();
+    let page = start.next_multiple_of(PAGE) as *mut u8;
+    fails(unsafe { app.map_window(page, PAGE, Rights::Read, &STRICT) }, ErrorKind::InvalidArgument, "on a stack");
+    let window = unsafe { app.map_window(start as *mut u8, 12_000, Rights::ReadWrite, &options) }.unwrap();
+    assert_eq!((window.mode, call(&app, "load", &[window.guest_addr]).unwrap()), (WindowMode::Copied, 5));
+    call(&app, "store", &[window.guest_addr + 11_996, 6]).unwrap();
+    app.unmap_window(window.guest_addr).unwrap();
+    drop(done);
+    assert_eq!(thread.join().unwrap(), 6);
 }
 
 #[test]

@@ -69,14 +69,35 @@ pub(crate) fn mapping_count() -> Option<(usize, usize)> {
     Some((maps.iter().filter(|&&byte| byte == b'\n').count(), limit.trim().parse().ok()?))
 }
 
-/// Whether an address is on the main thread's stack, or the calling thread's.
-pub(crate) fn is_stack(address: usize) -> bool {
-    if super::thread_stack().contains(address) {
-        return true;
-    }
-    let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return false };
-    let stack = maps.lines().find(|line| line.ends_with("[stack]")).and_then(parse);
-    stack.is_some_and(|stack| stack.pages.contains(&address))
+/// Whether some of these pages are a thread's stack.
+///
+/// Nothing says so of a mapping: the kernel names the main thread's only. But the C library keeps what it knows of a thread at the top of the thread's
+/// stack, and with it the list of robust mutexes, whose address the kernel is told and tells (get_robust_list(2)). So a stack is what lies below
+/// that in its mapping. Stacks of which no thread of the C library's begins, such as those of coroutines, are not known.
+pub(crate) fn has_stack(pages: &Range<usize>) -> bool {
+    let overlaps = |stack: Range<usize>| stack.start < pages.end && pages.start < stack.end;
+    let own = super::thread_stack();
+    overlaps(own.low..own.high) || main_stack().is_some_and(overlaps) || thread_stacks().into_iter().any(overlaps)
+}
+
+fn main_stack() -> Option<Range<usize>> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let stack = maps.lines().find(|line| line.ends_with("[stack]")).and_then(parse)?;
+    Some(stack.pages)
+}
+
+/// The stacks of all threads but the main one.
+fn thread_stacks() -> Vec<Range<usize>> {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let ids = threads.filter_map(|thread| thread.ok()?.file_name().to_str()?.parse::<libc::pid_t>().ok());
+    let stacks = ids.filter_map(|id| {
+        let (mut list, mut len) = (0usize, 0usize);
+        // SAFETY: the kernel writes two words. A thread may have ended meanwhile: then it says so.
+        let done = unsafe { libc::syscall(libc::SYS_get_robust_list, id, &raw mut list, &raw mut len) };
+        let area = if done == 0 && list != 0 { area_at(list).ok()?? } else { return None };
+        Some(area.pages.start..(list + 1).next_multiple_of(HOST_PAGE as usize))
+    });
+    stacks.collect()
 }
 
 /// Copies private pages to a file in memory and maps that in their place: every pointer to them stays good, and they can be shared.
@@ -234,9 +255,25 @@ mod tests {
 
     #[test]
     fn stacks_are_known() {
+        let around = |address: usize| address & !0xfff..(address & !0xfff) + 0x1000;
         let local = 0u8;
-        assert!(is_stack(std::ptr::from_ref(&local) as usize));
-        assert!(!is_stack(stacks_are_known as fn() as usize));
+        assert!(has_stack(&around(std::ptr::from_ref(&local) as usize)));
+        assert!(!has_stack(&around(stacks_are_known as fn() as usize)));
+        let heap = Box::new([0u8; 64 << 10]);
+        assert!(!has_stack(&around(heap.as_ptr() as usize + 0x8000)));
+        // Another thread's, near its top and far below it.
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let deep = [1u8; 256 << 10];
+            sender.send(std::hint::black_box(&deep).as_ptr() as usize).unwrap();
+            let _ = wait.recv();
+        });
+        let deep = receiver.recv().unwrap();
+        assert!(has_stack(&around(deep)) && has_stack(&around(deep + (255 << 10))));
+        assert!(has_stack(&(deep & !0xfff..(deep & !0xfff) + 0x10000)));
+        drop(done);
+        thread.join().unwrap();
     }
 
     #[test]

@@ -88,7 +88,7 @@ fn plan(native: usize, end: usize, pages: &Range<usize>, areas: &[Area], options
     if let Some(registry::Range::Memory(_)) = reader.find(native) {
         return refuse("it is in the memory of an app; use a region");
     }
-    if native::is_stack(native) || native::is_stack(end - 1) {
+    if native::has_stack(pages) {
         return refuse("it is on a stack");
     }
     Plan::Adopt
