@@ -5,11 +5,12 @@
 
 static jmp_buf target;
 static int (*framed)(int);
+static int leave_always;
 
 /* What the app calls: jumps over it for a positive number. For 0, it has the app call C again, below a place to jump to, and then
  * goes on with the app as if nothing had happened. */
 static int leave(int (*visit)(int), int value) {
-    if (value > 0)
+    if (value > 0 || leave_always)
         longjmp(target, 1);
     if (value == 0) {
         if (setjmp(target) == 0) {
@@ -33,6 +34,56 @@ static void scribble(void) {
     size_t i;
     for (i = 0; i < sizeof bytes; i++)
         bytes[i] = (char)0xa5;
+}
+
+/* Out of a callback that is shown a region: whoever comes next does not find it open, unless he is shown it himself. */
+static void shown(wb_instance *app) {
+    wb_region *region;
+    wb_fn fns[3];
+    wb_val at, result;
+    wb_error *error;
+    const int *ints;
+    volatile int round;
+    OK(wb_region_new(4096, &region));
+    OK(wb_region_grant(region, app, WB_READ | WB_IN_CALLBACKS));
+    OK(wb_callback(app, "int framed(const int *p[window: read])", NULL, &fns[0]));
+    OK(wb_callback(app, "int load(const int *p[window: read])", NULL, &fns[1]));
+    OK(wb_callback(app, "int load(unsigned at)", NULL, &fns[2]));
+    ints = (const int *)wb_region_ptr(region);
+    *(int *)wb_region_ptr(region) = 77;
+    at = wb_i32((int32_t)wb_region_guest_addr(region));
+    leave_always = 1;
+    for (round = 0; round < 1000; round++) {
+        /* Sometimes it finds it open itself, from the callback before. */
+        if (round & 4)
+            CHECK(((int (*)(const int *))fns[1])(ints) == 77);
+        if (setjmp(target) == 0) {
+            ((int (*)(const int *))fns[0])(ints);
+            CHECK(0);
+        }
+        if (round & 8)
+            scribble();
+        switch (round & 3) {
+        case 0:
+            CHECK(((int (*)(unsigned))fns[2])((unsigned)at.of.i32) == 0);
+            error = wb_instance_take_error(app);
+            CHECK(error != NULL && strstr(wb_error_message(error), "open only in callbacks"));
+            wb_error_delete(error);
+            break;
+        case 1:
+            FAILS(wb_instance_call(app, "load", &at, 1, &result, 1), WB_ERROR_TRAP, "open only in callbacks");
+            break;
+        case 2:
+            CHECK(((int (*)(const int *))fns[1])(ints) == 77);
+            break;
+        default:
+            break;
+        }
+        CHECK(stack_pointer(app) == 65536);
+    }
+    leave_always = 0;
+    FAILS(wb_instance_call(app, "load", &at, 1, &result, 1), WB_ERROR_TRAP, "open only in callbacks");
+    wb_region_delete(region);
 }
 
 int main(int argc, char **argv) {
@@ -80,6 +131,7 @@ int main(int argc, char **argv) {
     CHECK(wb_error_frame_count(error) == 2);
     wb_error_delete(error);
     CHECK(stack_pointer(h.app) == 65536);
+    shown(h.app);
 
     delete_host(h);
     return 0;

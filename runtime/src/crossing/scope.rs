@@ -89,6 +89,12 @@ impl Scopes {
         ended
     }
 
+    /// Where on the stack the innermost callback is that was shown a window.
+    pub(crate) fn innermost_shown(&self) -> Option<usize> {
+        let open = self.open.borrow();
+        open.iter().rev().find(|scope| !scope.windows.is_empty()).map(|scope| scope.native_addr)
+    }
+
     /// Lets a window that is shown end with the innermost scope.
     pub(crate) fn lend_window(&self, key: u64) {
         if let Some(scope) = self.open.borrow_mut().last_mut() {

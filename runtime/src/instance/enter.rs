@@ -2,7 +2,7 @@
 
 use super::InstanceData;
 use crate::error::{Error, ErrorKind, Trap};
-use crate::trap::backtrace;
+use crate::trap::{backtrace, native};
 use crate::value::Value;
 use wasmbridge_artifact::TrapCode;
 use wasmbridge_artifact::vmctx::{EntryRecord, VmFuncRef, entry};
@@ -83,9 +83,15 @@ impl InstanceData {
 
     /// Drops crossings that a `longjmp` or an exception has skipped. The host's frames lie above `here`, by how much is not known: a crossing just above
     /// it is dropped if its frame has been written over. One that has not been is dropped by the next callback, and costs nothing until
-    /// then but the bytes of the app's own stack that it had in use.
+    /// then but the bytes of the app's own stack that it had in use. But if a callback was shown a window, the unwinder is asked whether it is there.
     fn drop_stale(&self, here: usize) {
         let high = self.stack.get().high;
+        while self.call_windows.are_used()
+            && let Some(callback) = self.scopes.innermost_shown()
+            && native::is_in_callback(callback) == Some(false)
+        {
+            self.drop_below(callback);
+        }
         while let Some(frame) = self.crossings().next() {
             if frame.frame > here && backtrace::waits(&frame, high) {
                 break;

@@ -1,5 +1,6 @@
 //! The frames of the stack as the process's unwinder sees them: C's and ours alike.
 
+use crate::code::registry::{Place, Reader};
 use std::ffi::{CStr, c_void};
 use std::fmt;
 use std::ops::ControlFlow;
@@ -90,6 +91,22 @@ pub(crate) fn is_on_stack(frame_pointer: usize) -> Option<bool> {
             return ControlFlow::Continue(());
         }
         found = Some(frame.sp == frame_address);
+        ControlFlow::Break(())
+    });
+    found
+}
+
+/// Whether an address is in the frame of a callback that runs on this thread's stack. `None` if the unwinder does not get so far.
+pub(crate) fn is_in_callback(address: usize) -> Option<bool> {
+    let (mut inner, mut found) = (None, None);
+    frames(|frame| {
+        if frame.sp <= address {
+            inner = Some(frame.pc);
+            return ControlFlow::Continue(());
+        }
+        let reader = Reader::new();
+        let place = inner.and_then(|pc: usize| reader.locate(pc - 1)).map(|located| located.place);
+        found = Some(matches!(place, Some(Place::Callback { .. })));
         ControlFlow::Break(())
     });
     found

@@ -130,6 +130,11 @@ impl CallWindows {
         });
     }
 
+    /// Whether some are open that a callback was shown which has not returned.
+    pub(crate) fn are_used(&self) -> bool {
+        self.open.borrow().iter().any(|window| window.users > 0)
+    }
+
     /// The only window that is open, if nobody uses it, with what [`WindowSpace::changes`] was then.
     pub(crate) fn only_idle(&self) -> Option<(Opened, u64)> {
         match &self.open.borrow()[..] {

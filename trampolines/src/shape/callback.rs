@@ -5,6 +5,7 @@
 //! ```text
 //!   cells = arguments, numbers normalised
 //!   if sp < vmctx.stack_limit or sp >= vmctx.crossings.frame:  callback_admit, or the default answer, or what it has left in the cells
+//!                                                                (sp as it was at the call)
 //!   cells: converted one by one, or all by                       callback_enter, or the default answer
 //!   result = record.code(record.callee_vmctx, cells...)
 //!   result: converted inline, or in cell 0 by                    callback_leave, or the default answer
@@ -75,7 +76,9 @@ impl Callback<'_> {
         let vmctx = emit.load_pointer(record, callback::VMCTX);
         let (slow, admitted) = (emit.cold_block(), emit.builder.create_block());
         let pointer = emit.pointer;
-        let sp = emit.ins().get_stack_pointer(pointer);
+        // As it was when C called: what lies below was left by others, if a `longjmp` has skipped them, however much of it this frame takes.
+        let fp = emit.ins().get_frame_pointer(pointer);
+        let sp = emit.ins().iadd_imm_u(fp, i64::from(pointer.bytes()));
         let limit = emit.load_pointer(vmctx, head::STACK_LIMIT);
         let below = emit.ins().icmp(IntCC::UnsignedLessThan, sp, limit);
         emit.leave_if(below, slow);
