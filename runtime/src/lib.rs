@@ -32,6 +32,7 @@
 //! | `code` | executable memory, and what is known of each pc in it |
 //! | `os` | the operating system |
 
+mod addresses;
 mod builtins;
 mod callback;
 mod code;

@@ -15,6 +15,7 @@
 use super::known::{Known, Signatures};
 use super::scoped::HeldByCall;
 use super::{InstanceData, Thunk};
+use crate::addresses::AddressMap;
 use crate::callback::{self, CallbackOptions, NativeFn};
 use crate::code::stamped::Slot;
 use crate::crossing::{Refused, value_name};
@@ -22,7 +23,6 @@ use crate::error::{Error, ErrorKind};
 use crate::linker::ThunkInfo;
 use crate::table::Table;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::sync::Arc;
 use wasmbridge_artifact::FuncType;
 use wasmbridge_artifact::vmctx::{CallbackRecord, ThunkRecord, VmFuncRef};
@@ -39,11 +39,11 @@ const NATIVE: u32 = u32::MAX;
 pub(super) struct Functions {
     pub(super) signatures: Signatures,
     /// by function and signature (addresses of the one `VmFuncRef` and the one interned signature)
-    callbacks: RefCell<HashMap<(usize, usize), Slot>>,
+    callbacks: RefCell<AddressMap<(usize, usize), Slot>>,
     /// by address and signature (of the one interned)
-    natives: RefCell<HashMap<(usize, usize), Box<NativeFunction>>>,
+    natives: RefCell<AddressMap<(usize, usize), Box<NativeFunction>>>,
     /// Where a function was seen in table 0, by the address of its `VmFuncRef`. The app may have overwritten it since.
-    indices: RefCell<HashMap<usize, u32>>,
+    indices: RefCell<AddressMap<usize, u32>>,
     /// slots of table 0 that were made for C functions and not yet used, the next one last
     reserved: RefCell<Vec<u32>>,
     /// callbacks that end with a call
@@ -256,7 +256,7 @@ impl InstanceData {
             unsafe { callback::revive(slot.record) };
             return Ok(slot);
         }
-        signature.check_callback().map_err(|why| Error::new(ErrorKind::Prototype, format!("`{signature}`: {why}")))?;
+        known.check_callback()?;
         // SAFETY: a function reference of the group's.
         let function = unsafe { *funcref };
         let is = |found: &FuncType| *found == signature.wasm_type();

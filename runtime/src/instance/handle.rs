@@ -81,10 +81,10 @@ impl Instance {
     /// [`ErrorKind::Prototype`], [`ErrorKind::NotFound`], or [`ErrorKind::Link`] if the function has another type.
     pub fn callback(&self, prototype: &str, options: &CallbackOptions) -> Result<NativeFn, Error> {
         let signature = self.parse(prototype)?;
-        let name = signature.name.clone().ok_or_else(|| {
+        let name = signature.name.as_deref().ok_or_else(|| {
             Error::new(ErrorKind::Prototype, format!("the prototype names no function to look up: `{prototype}`"))
         })?;
-        self.callback_of(&name, &signature, options)
+        self.callback_of(name, &signature, options)
     }
 
     /// An exported function as a C function pointer of a signature.

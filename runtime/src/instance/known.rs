@@ -1,6 +1,7 @@
 //! Signatures that an instance has had callbacks of: what making one more needs is looked up once, without the engine's locks.
 
 use super::InstanceData;
+use crate::addresses::AddressMap;
 use crate::code::CallbackPages;
 use crate::crossing::handles::TypeId;
 use crate::error::{Error, ErrorKind};
@@ -19,6 +20,8 @@ pub(super) struct Known {
     pub(super) signature: Arc<Signature>,
     /// of its wasm type
     pub(super) type_id: u32,
+    /// why no function of the app's can be called by it, if so
+    refused: Option<String>,
     /// of parameters that are handles
     pub(super) handle_types: Option<Arc<[TypeId]>>,
     /// the callbacks' pages; of those that open scopes, the second
@@ -29,11 +32,21 @@ pub(super) struct Known {
 #[derive(Debug, Default)]
 pub(super) struct Signatures {
     /// By the address at which the signature was last seen. What is found is compared: something else may be there now.
-    by_place: RefCell<HashMap<usize, Arc<Known>>>,
+    by_place: RefCell<AddressMap<usize, Arc<Known>>>,
     /// By the address of the interned signature.
-    interned: RefCell<HashMap<usize, Arc<Known>>>,
+    interned: RefCell<AddressMap<usize, Arc<Known>>>,
     /// By the text of a prototype, which may have a name.
     by_text: RefCell<HashMap<String, Arc<Signature>>>,
+}
+
+impl Known {
+    /// Refuses a signature by which no function of the app's can be called.
+    pub(super) fn check_callback(&self) -> Result<(), Error> {
+        match &self.refused {
+            Some(why) => Err(Error::new(ErrorKind::Prototype, format!("`{}`: {why}", self.signature))),
+            None => Ok(()),
+        }
+    }
 }
 
 impl InstanceData {
@@ -60,7 +73,8 @@ impl InstanceData {
         let known = interned.entry(Arc::as_ptr(&signature) as usize).or_insert_with(|| {
             let type_id = self.engine().types().func_id(&signature.wasm_type());
             let handle_types = self.scopes.handles.borrow_mut().param_types(&signature);
-            Arc::new(Known { signature, type_id, handle_types, pages: Default::default() })
+            let refused = signature.check_callback().err();
+            Arc::new(Known { signature, type_id, refused, handle_types, pages: Default::default() })
         });
         known.clone()
     }

@@ -23,8 +23,7 @@ pub use self::types::HandleDestructor;
 use self::types::TypeIds;
 pub(crate) use self::types::{HandleTypes, TypeId};
 use super::Refused;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use crate::addresses::AddressMap;
 use std::sync::Arc;
 use wasmbridge_artifact::vmctx::handles::{INDEX_BITS, INDEX_MASK, key};
 use wasmbridge_trampolines::signature::Value;
@@ -43,37 +42,9 @@ pub(crate) struct HandleTable {
     /// the first of the free ones among them, 0 if there is none
     free: u32,
     /// by address and root of the type
-    by_object: HashMap<(usize, TypeId), u32, BuildHasherDefault<ObjectHasher>>,
+    by_object: AddressMap<(usize, TypeId), u32>,
     /// Handles in the order in which they were given out, if any type has a destructor; some may have ended.
     given: Vec<u32>,
-}
-
-/// Spreads addresses of objects: they are the host's, so nobody chooses them to collide.
-#[derive(Debug, Default)]
-pub(crate) struct ObjectHasher(u64);
-
-impl Hasher for ObjectHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
-    }
-
-    fn write_u32(&mut self, word: u32) {
-        self.write_u64(word.into());
-    }
-
-    fn write_usize(&mut self, word: usize) {
-        self.write_u64(word as u64);
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        // Fibonacci hashing (Knuth, volume 3, 6.4); the table looks at the highest bits and at the lowest.
-        let mixed = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = mixed ^ mixed >> 32;
-    }
 }
 
 impl HandleTable {
@@ -86,7 +57,7 @@ impl HandleTable {
             published,
             used: 1,
             free: 0,
-            by_object: HashMap::default(),
+            by_object: AddressMap::default(),
             given: Vec::new(),
         }
     }

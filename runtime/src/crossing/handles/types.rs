@@ -67,8 +67,7 @@ impl TypeId {
 #[derive(Debug, Default)]
 pub(super) struct TypeIds {
     pub(super) declared: Arc<HandleTypes>,
-    by_name: HashMap<Arc<str>, TypeId>,
-    /// the first has number 1
+    /// The first has number 1. There are a few, a few dozens at most: they are looked through.
     types: Vec<Type>,
 }
 
@@ -89,20 +88,18 @@ impl TypeIds {
 
     /// The number of a type.
     pub(super) fn id(&mut self, name: &str) -> TypeId {
-        if let Some(&id) = self.by_name.get(name) {
-            return id;
+        if let Some(index) = self.types.iter().position(|ty| *ty.name == *name) {
+            return TypeId(index as u32 + 1);
         }
         let base = self.declared.bases.get(name).cloned().map(|base| self.id(&base));
         let id = TypeId(self.types.len() as u32 + 1);
         let inherited = base.and_then(|base| self.of(base).destructor);
-        let name: Arc<str> = Arc::from(name);
         self.types.push(Type {
-            destructor: self.declared.destructors.get(&*name).copied().or(inherited),
+            destructor: self.declared.destructors.get(name).copied().or(inherited),
             root: base.map_or(id, |base| self.of(base).root),
             base,
-            name: name.clone(),
+            name: Arc::from(name),
         });
-        self.by_name.insert(name, id);
         id
     }
 
