@@ -2,6 +2,8 @@
 
 #include "common.h"
 
+#include <setjmp.h>
+
 struct object {
     int value;
 };
@@ -56,6 +58,64 @@ static void destroying(host h) {
     CHECK(closed_count == 0);
     wb_instance_delete(app);
     CHECK(closed_count == 3 && closed[0] == 3 && closed[1] == 4 && closed[2] == 2);
+    wb_linker_delete(linker);
+}
+
+static jmp_buf out;
+static int jumps;
+
+static int object_add(struct object *o, int b) {
+    if (o == NULL)
+        return -b;
+    if (jumps)
+        longjmp(out, 1);
+    return o->value + b;
+}
+
+typedef int (*add_fn)(struct object *, int);
+
+/* Handles of a callback's arguments end with it, also where C skips it: more often than there are generations of a handle, or slots for them. */
+static void lent(host h) {
+    static struct object objects[3] = {{40}, {50}, {60}};
+    wb_linker *linker;
+    wb_instance *app;
+    wb_fn f;
+    add_fn adds, nonnull;
+    uint32_t handle;
+    volatile int i;
+    OK(wb_linker_new(h.engine, &linker));
+    OK(wb_linker_define(linker, "env", "int host_add(struct object *o[handle], int b)", (wb_fn)object_add));
+    OK(wb_linker_define(linker, "env", "int each(int (*visit)(int), int value)", (wb_fn)host_each));
+    OK(wb_linker_instantiate(linker, h.module, &app));
+    OK(wb_callback(app, "int add(struct object *o[handle], int b)", NULL, &f));
+    adds = (add_fn)f;
+    OK(wb_callback(app, "int add(struct object *o[handle, nonnull], int b)", NULL, &f));
+    nonnull = (add_fn)f;
+    for (i = 0; i < 10000; i++)
+        CHECK(adds(&objects[i % 3], i) == objects[i % 3].value + i);
+    CHECK(adds(NULL, 7) == -7 && nonnull(&objects[1], 1) == 51);
+    CHECK(nonnull(NULL, 7) == 0);
+    FAILS(wb_instance_take_error(app), WB_ERROR_TRAP, "`add` argument 1 (`o`): it is NULL, the prototype says [nonnull]");
+
+    jumps = 1;
+    for (i = 0; i < 10000; i++)
+        if (setjmp(out) == 0) {
+            adds(&objects[i % 3], 0);
+            CHECK(0);
+        }
+    jumps = 0;
+    CHECK(adds(&objects[2], 3) == 63);
+
+    /* One that the host has given is not lent, and stays. */
+    OK(wb_handle_new(app, "object", &objects[0], &handle));
+    CHECK(adds(&objects[0], 1) == 41);
+    {
+        void *object;
+        OK(wb_handle_object(app, handle, "object", &object));
+        CHECK(object == &objects[0]);
+    }
+    OK(wb_instance_take_error(app));
+    wb_instance_delete(app);
     wb_linker_delete(linker);
 }
 
@@ -120,6 +180,7 @@ int main(int argc, char **argv) {
     NULL_FAILS(wb_handle_grant(second, other, "timer", app, NULL), "granted");
 
     destroying(h);
+    lent(h);
 
     FAILS(wb_handle_new(app, "timer", NULL, &handle), WB_ERROR_INVALID_ARGUMENT, "NULL");
     NULL_FAILS(wb_handle_new(NULL, "timer", &timer, &handle), "instance");
