@@ -22,7 +22,12 @@ pub struct Settings {
 /// The settings of a case: all that compiles differently has its turn. What the processor makes of NaNs may be kept, if asked for.
 pub fn settings(number: u64, native_nans: bool) -> Settings {
     let mut random = fastrand::Rng::with_seed(number ^ 0x5eed);
-    let level = [OptLevel::None, OptLevel::Speed, OptLevel::Speed, OptLevel::SpeedAndSize][random.usize(..4)];
+    let level = match random.u8(..8) {
+        0 | 1 => OptLevel::None,
+        2 => OptLevel::Less,
+        3 => OptLevel::SpeedAndSize,
+        _ => OptLevel::Speed,
+    };
     let compiler = compiler(level, &mut random);
     let deterministic = compiler.deterministic && !native_nans;
     Settings { compiler: Config { deterministic, ..compiler }, engine: EngineConfig::default() }
@@ -48,6 +53,7 @@ fn compiler(opt_level: OptLevel, random: &mut fastrand::Rng) -> Config {
         memory_reservation: if random.u8(..4) == 0 { 64 << 20 } else { Config::default().memory_reservation },
         // Modules that are run make their NaNs canonical by themselves; both ways must come to the same.
         deterministic: random.bool(),
+        spectre_mitigations: random.bool(),
         verify: true,
         ..Config::default()
     }
