@@ -268,12 +268,15 @@ pub(crate) fn allocate(
         direct.push(slot);
     }
     let capture = Box::new(UnsafeCell::new(Capture::new()));
-    // SAFETY: the crossings lie just below the vmctx, and have room for the outermost one.
-    let outermost = unsafe { vmctx.cast::<CrossingFrame>().sub(1) };
+    // SAFETY: the crossings lie just below the vmctx, and have room for this and the outermost one.
+    let shown = unsafe { vmctx.cast::<ShownWindow>().sub(1) };
+    // SAFETY: see above.
+    unsafe { shown.write(ShownWindow::NONE) };
+    // SAFETY: see above.
+    let outermost = unsafe { shown.cast::<CrossingFrame>().sub(1) };
     let outside = CrossingFrame { frame: stack.high, stack_pointer: 0, record: std::ptr::null() };
     // SAFETY: see above.
     unsafe { outermost.write(outside) };
-    let shown = Box::new(UnsafeCell::new(ShownWindow::NONE));
     let head = VmHead {
         host: std::ptr::null_mut(),
         stack_limit: stack.low,
@@ -284,7 +287,7 @@ pub(crate) fn allocate(
         capture: capture.get().cast(),
         stack_pointer: 0,
         refusing: CrossingFrame { frame: 0, ..outside },
-        shown: shown.get(),
+        shown,
         handles: no_handles,
     };
     let vmctx: *mut VmHead = vmctx.cast();

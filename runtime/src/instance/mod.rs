@@ -97,8 +97,8 @@ pub(crate) struct InstanceData {
     pub(crate) scopes: Scopes,
     /// what callbacks are shown
     call_windows: CallWindows,
-    /// boxed: the vmctx has its address, and callbacks read and write it
-    shown: Box<UnsafeCell<ShownWindow>>,
+    /// Between the crossings and the vmctx: callbacks that were late still look at it when the instance is gone.
+    shown: *mut ShownWindow,
     /// whether it is the only member of its group
     alone: Cell<bool>,
     /// structs that were converted for C functions which have not returned, by the address of each call's crossing frame
@@ -449,6 +449,7 @@ impl Drop for InstanceData {
         }
         // A callback on another thread that has read the vmctx's address reads its head, at some later time, and finds that it may not enter.
         self.stack_limit().store(usize::MAX, Ordering::Release);
+        self.withdraw_window();
         let head = self.vmctx as usize - self._space.start() as usize;
         self._space.outlive(head - HOST_PAGE as usize, 2 * HOST_PAGE as usize);
     }

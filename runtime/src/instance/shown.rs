@@ -21,10 +21,6 @@ use super::InstanceData;
 use wasmbridge_artifact::vmctx::ShownWindow;
 
 impl InstanceData {
-    fn shown(&self) -> *mut ShownWindow {
-        self.shown.get()
-    }
-
     /// Offers the only window that is open, and that nobody uses, to fast entries. Entering is barred.
     pub(super) fn offer_window(&self) {
         let Ok(space) = self.windows() else { return };
@@ -42,22 +38,22 @@ impl InstanceData {
             writable: if opened.write { opened.len } else { 0 },
             crossings: self.blocked_at.get(),
             // SAFETY: this instance's, and no compiled code runs now.
-            count: unsafe { (*self.shown()).count },
+            count: unsafe { (*self.shown).count },
         };
         // SAFETY: as above.
-        unsafe { self.shown().write(offered) };
+        unsafe { self.shown.write(offered) };
     }
 
     /// No fast entry may show anything any more.
     pub(super) fn withdraw_window(&self) {
         // SAFETY: as in `offer_window`.
-        unsafe { (*self.shown()).ceiling = 0 };
+        unsafe { (*self.shown).ceiling = 0 };
     }
 
     /// Gives a callback that was let in by its fast entry a scope, if one is running or was.
     pub(crate) fn settle_shown(&self) {
         // SAFETY: as in `offer_window`.
-        let frame = unsafe { std::mem::take(&mut (*self.shown()).frame) };
+        let frame = unsafe { std::mem::take(&mut (*self.shown).frame) };
         if frame == 0 {
             return;
         }
@@ -76,6 +72,6 @@ impl InstanceData {
     /// How often fast entries have shown data.
     pub(super) fn shown_count(&self) -> u64 {
         // SAFETY: as in `offer_window`.
-        unsafe { (*self.shown()).count }
+        unsafe { (*self.shown).count }
     }
 }
