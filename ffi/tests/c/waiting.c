@@ -173,6 +173,7 @@ int main(int argc, char **argv) {
     int i, status;
     pid_t child;
     CHECK(argc == 2);
+    memset(e, 0, sizeof e);
     owner = pthread_self();
 
     /* Many threads, both policies: results are right, and each thread's calls in order. */

@@ -47,8 +47,8 @@ pub(crate) struct Mapping {
 static OUTLIVING: Mutex<VecDeque<(Instant, Mapping)>> = Mutex::new(VecDeque::new());
 /// How long such pages stay at least, if there are not too many.
 const STAY: Duration = Duration::from_secs(1);
-/// How many there may be.
-const STAYING: usize = 4096;
+/// How many there may be: each keeps the address space around it from being used as a whole again.
+const STAYING: usize = 4;
 
 // SAFETY: a `Mapping` is an address and a length; what is done with the memory is its owner's affair.
 unsafe impl Send for Mapping {}
@@ -120,7 +120,7 @@ impl Mapping {
         Mapping { start, len, outliving: Default::default() }
     }
 
-    /// Lets `[offset, offset + len)` stay for a second after the mapping is gone, as it is then, for readers who were late.
+    /// Lets `[offset, offset + len)` stay for a while after the mapping is gone, as it is then, for readers who were late.
     pub(crate) fn outlive(&self, offset: usize, len: usize) {
         check_pages(offset, len, self.len);
         self.outliving.0.store(offset, Ordering::Relaxed);

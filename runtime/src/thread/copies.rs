@@ -34,10 +34,11 @@ impl Copies {
         let native: Vec<u64> = raw.iter().enumerate().map(|(i, &cell)| extended(signature, i, cell)).collect();
         let mut copied = native.clone();
         let mut bytes = Vec::new();
-        for (i, param) in signature.params.iter().enumerate().filter(|(i, _)| native[*i] != 0) {
+        for (i, param) in signature.params.iter().enumerate() {
             // SAFETY: the caller's promise.
             let copy: Option<Box<[u8]>> = unsafe {
                 match &param.crossing {
+                    Crossing::Str | Crossing::Extent(_) if native[i] == 0 => None,
                     Crossing::Str => Some(CStr::from_ptr(native[i] as *const libc::c_char).to_bytes_with_nul().into()),
                     Crossing::Extent(extent) => {
                         let (Element::Alike { size, .. }, Length::Count(count)) = (&extent.element, &extent.length)

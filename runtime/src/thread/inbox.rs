@@ -111,9 +111,13 @@ struct World {
     waits: BTreeMap<u64, u64>,
     /// calls that were left so far
     count: u64,
+    /// Callers that waited in the parent of this process when it forked. They are not here, and to destroy what they wait with would be to wait for
+    /// them.
+    ghosts: Vec<Arc<Waiter>>,
 }
 
-static WORLD: Lock<World> = Lock::new(World { inboxes: BTreeMap::new(), waits: BTreeMap::new(), count: 0 });
+static WORLD: Lock<World> =
+    Lock::new(World { inboxes: BTreeMap::new(), waits: BTreeMap::new(), count: 0, ghosts: Vec::new() });
 
 fn world() -> Guard<World> {
     WORLD.lock()
@@ -476,6 +480,11 @@ pub(crate) fn install_fork_handlers() -> std::io::Result<()> {
             (contents.kept, contents.kept_bytes, contents.notifying) = (0, 0, 0);
             parents.extend(std::mem::take(&mut contents.calls));
         }
+        let waiters = parents.iter().filter_map(|(_, left)| match left {
+            Left::Waited { waiter, .. } => Some(waiter.clone()),
+            Left::Kept(_) => None,
+        });
+        world.ghosts.extend(waiters);
         drop(world);
         for (_, left) in &parents {
             left.call().info.inbox.removed(left);
