@@ -52,9 +52,91 @@ fn sum() {
     );
 }
 
+/// What the system calls take by themselves, in nanoseconds: the floor of what windows can cost.
+struct Bare {
+    /// a mapping anywhere, and its end: the least that a pair takes, without a place that it must have
+    pair: f64,
+    /// shared memory a second time, over a place that is a mapping of its own
+    map: f64,
+    /// that place again
+    unmap: f64,
+    /// a file over a part of a reservation
+    grant: f64,
+    /// pages that are in use, closed
+    revoke: f64,
+    /// what is mapped at an address
+    ask: f64,
+}
+
+fn bare(len: usize) -> Bare {
+    use libc::{
+        MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED, MREMAP_FIXED, MREMAP_MAYMOVE, PROT_NONE,
+    };
+    let null = std::ptr::null_mut();
+    let (data, whole) = (shared(len), 4 * len);
+    // SAFETY (all): mappings of this function's own, at addresses that are in them.
+    let map = |at, len, access, flags, file| {
+        let at = unsafe { libc::mmap(at, len, access, flags, file, 0) };
+        assert_ne!(at, libc::MAP_FAILED, "no memory");
+        at
+    };
+    let reserved = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    let start = map(null, whole, PROT_NONE, reserved, -1);
+    let place = start.wrapping_byte_add(len);
+    let file = unsafe { libc::memfd_create(c"bare".as_ptr(), 0) };
+    assert_eq!(unsafe { libc::ftruncate(file, len as i64) }, 0);
+    let vacate = || map(place, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1);
+    let alias = || unsafe { libc::mremap(data.cast(), 0, len, MREMAP_MAYMOVE | MREMAP_FIXED, place) };
+    let share = || map(place, len, 3, MAP_SHARED | MAP_FIXED, file);
+    let after = |took: Duration, _: *mut std::ffi::c_void| took;
+    let pair = median(|| {
+        timed(|| {
+            let at = map(null, len, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+            unsafe { libc::munmap(at, len) }
+        })
+    });
+    vacate();
+    let times = Bare {
+        pair,
+        map: median(|| after(timed(alias), vacate())),
+        unmap: median(|| {
+            alias();
+            timed(vacate)
+        }),
+        grant: median(|| {
+            map(start, whole, PROT_NONE, reserved | MAP_FIXED, -1);
+            timed(share)
+        }),
+        revoke: median(|| {
+            share();
+            unsafe { place.cast::<u8>().write_bytes(1, len) };
+            timed(|| unsafe { libc::mprotect(place, len, PROT_NONE) })
+        }),
+        ask: asking(data),
+    };
+    unsafe { (libc::munmap(start, whole), libc::munmap(data.cast(), len), libc::close(file)) };
+    times
+}
+
+/// What it takes to ask the kernel what is mapped at an address (`PROCMAP_QUERY`); not a number before Linux 6.11.
+fn asking(address: *const u8) -> f64 {
+    use std::os::fd::AsRawFd;
+    const QUERY: libc::c_ulong = 3 << 30 | 104 << 16 | (b'f' as libc::c_ulong) << 8 | 17;
+    let maps = std::fs::File::open("/proc/self/maps").expect("proc is mounted");
+    let mut failed = false;
+    let took = median(|| {
+        let mut query = [0u64; 13];
+        (query[0], query[2]) = (104, address as u64);
+        // SAFETY: the kernel reads and writes a structure of the size that it is told.
+        timed(|| failed |= unsafe { libc::ioctl(maps.as_raw_fd(), QUERY as _, query.as_mut_ptr()) } != 0)
+    });
+    if failed { f64::NAN } else { took }
+}
+
 /// Map and unmap, region grants, revocation, and a copy, by size.
 fn sizes() {
     let app = App::new();
+    let mut floors = Vec::new();
     println!("medians in microseconds");
     println!(
         "{:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
@@ -120,8 +202,21 @@ fn sizes() {
             us(regrant[ROUNDS / 2]),
             used / 1e3
         );
+        floors.push((len, bare(len), [map_time, unmap, grant, us(revoke[ROUNDS / 2]) * 1e3]));
         // SAFETY: this mapping.
         unsafe { libc::munmap(data.cast(), len) };
+    }
+    println!("the system calls alone, in microseconds, and how many times as long ours take");
+    println!(
+        "{:>10} {:>12} {:>6} {:>14} {:>14} {:>14} {:>14}",
+        "bytes", "mmap+munmap", "ask", "map", "unmap", "grant", "revoke"
+    );
+    for (len, bare, ours) in floors {
+        print!("{len:>10} {:>12.2} {:>6.2}", bare.pair / 1e3, bare.ask / 1e3);
+        for (floor, ours) in [bare.ask + bare.map, bare.unmap, bare.grant, bare.revoke].into_iter().zip(ours) {
+            print!(" {:>7.2} {:>5.2}x", floor / 1e3, ours / floor);
+        }
+        println!();
     }
 }
 
