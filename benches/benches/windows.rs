@@ -92,12 +92,12 @@ fn shown_event(case: Shown) -> (c_int, App, Option<Region>) {
     (sum, case.app, case.region)
 }
 
-/// 8,642 now in the app's own memory, 9,426 through the window: 392 more for each of the two calls, none for the 2,000 accesses.
+/// 8,653 now in the app's own memory, 9,424 through the window: 386 more for each of the two calls, none for the 2,000 accesses.
 const NUMBERS: u64 = 10_000;
-/// 1,923,060 for copies, when last counted: for each call slots, a scope, and scratch memory.
+/// 2,003,060 now for copies: for each call slots, a scope, and scratch memory.
 const COPIED: u64 = 2_050_000;
-/// About 55,000 for windows that are open already: the fast entry, the app's function, and the loop.
-const CACHED: u64 = 62_000;
+/// 51,060 now for windows that are open already: the fast entry, the app's function, and the loop.
+const CACHED: u64 = 54_000;
 
 library_benchmark_group!(name = windows; benchmarks = numbers, shown_event);
 main!(library_benchmark_groups = windows);
