@@ -1,4 +1,4 @@
-//! The memory of a table of handles, which compiled shapes read: see [`handles`](wasmbridge_artifact::vmctx::handles) for its layout.
+//! The memory of a table of handles, which compiled shapes read: see [`handles`] for its layout.
 //!
 //! Address space is reserved for every handle there can be, so that no lookup has bounds; pages become memory when they are first written. An app that
 //! has had no handle has no table: all such apps share one that is empty for good.
