@@ -403,14 +403,7 @@ mod tests {
         let table = TableType { element: RefType::FUNC, minimum: 1, maximum: None, table64: false };
         Module {
             name: None,
-            target: Target {
-                triple: String::new(),
-                cpu_features: vec![],
-                opt_level: String::new(),
-                memory_reservation: crate::module::FULL_RESERVATION,
-                deterministic: false,
-                spectre_mitigations: true,
-            },
+            target: Target::for_tests(),
             types: vec![
                 SubType::func(FuncType::default()),
                 SubType::func(function),

@@ -33,6 +33,19 @@ pub const RESERVATION_GUARD: u64 = 64 << 10;
 pub const MAX_RESERVATION: u64 = 1 << 46;
 
 impl Target {
+    /// That of a module which is only looked at.
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Target {
+        Target {
+            triple: String::new(),
+            cpu_features: vec![],
+            opt_level: String::new(),
+            memory_reservation: FULL_RESERVATION,
+            deterministic: false,
+            spectre_mitigations: true,
+        }
+    }
+
     /// Whether a memory can reserve so many bytes: more than the guard, pages of 64 KiB, and no more than [`MAX_RESERVATION`].
     pub fn is_reservation(bytes: u64) -> bool {
         (RESERVATION_GUARD + 1..=MAX_RESERVATION).contains(&bytes) && bytes.is_multiple_of(64 << 10)

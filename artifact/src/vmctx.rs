@@ -662,14 +662,7 @@ mod tests {
         let global = GlobalType { content: ValType::I32, mutable: true };
         Module {
             name: None,
-            target: Target {
-                triple: String::new(),
-                cpu_features: vec![],
-                opt_level: String::new(),
-                memory_reservation: crate::module::FULL_RESERVATION,
-                deterministic: false,
-                spectre_mitigations: true,
-            },
+            target: Target::for_tests(),
             types: vec![SubType::func(FuncType::default()); 3],
             groups: vec![1; 3],
             imports: vec![

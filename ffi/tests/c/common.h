@@ -74,15 +74,25 @@ static inline int host_add(int a, int b) { return a + b; }
 /* Calls a function of the app, and adds one. */
 static inline int host_each(int (*visit)(int), int value) { return visit(value) + 1; }
 
-static inline host new_host_with(const char *directory, const wb_config *config) {
+/* All but the instance, of an app whose imports the test defines. */
+static inline host open_host(const char *directory, const char *artifact, const wb_config *config) {
     host h;
     char path[4096];
-    snprintf(path, sizeof path, "%s/app.wbm", directory);
+    snprintf(path, sizeof path, "%s/%s", directory, artifact);
     OK(wb_engine_new(config, &h.engine));
     OK(wb_module_open(h.engine, path, &h.module));
     OK(wb_linker_new(h.engine, &h.linker));
-    OK(wb_linker_define(h.linker, "env", "int host_add(int a, int b)", (wb_fn)host_add));
-    OK(wb_linker_define(h.linker, "env", "int each(int (*visit)(int), int value)", (wb_fn)host_each));
+    h.app = NULL;
+    return h;
+}
+
+/* Defines an import of the app's, in the module that clang puts them in. */
+#define DEFINE(function, prototype) OK(wb_linker_define(h.linker, "env", prototype, (wb_fn)function))
+
+static inline host new_host_with(const char *directory, const wb_config *config) {
+    host h = open_host(directory, "app.wbm", config);
+    DEFINE(host_add, "int host_add(int a, int b)");
+    DEFINE(host_each, "int each(int (*visit)(int), int value)");
     OK(wb_linker_instantiate(h.linker, h.module, &h.app));
     return h;
 }

@@ -364,15 +364,10 @@ static void imports(void) {
 
 int main(int argc, char **argv) {
     host h;
-    char path[4096];
     void *base;
     size_t len;
     CHECK(argc == 2);
-    snprintf(path, sizeof path, "%s/given.wbm", argv[1]);
-    OK(wb_engine_new(NULL, &h.engine));
-    OK(wb_module_open(h.engine, path, &h.module));
-    OK(wb_linker_new(h.engine, &h.linker));
-#define DEFINE(function, prototype) OK(wb_linker_define(h.linker, "env", prototype, (wb_fn)function))
+    h = open_host(argv[1], "given.wbm", NULL);
     FAILS(wb_linker_define(h.linker, "env", "int fill(long *(*alloc[scope: call])(unsigned n) [in: n], int n)", (wb_fn)fill),
           WB_ERROR_PROTOTYPE, "parameter 1, `alloc`: the result: C would get a copy");
     DEFINE(fill, "int fill(void *(*alloc[scope: call])(unsigned n) [inout: n], int n)");

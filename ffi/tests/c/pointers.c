@@ -335,15 +335,10 @@ static void nested(void) {
 
 int main(int argc, char **argv) {
     host h;
-    char path[4096];
     void *base;
     size_t len;
     CHECK(argc == 2);
-    snprintf(path, sizeof path, "%s/pointers.wbm", argv[1]);
-    OK(wb_engine_new(NULL, &h.engine));
-    OK(wb_module_open(h.engine, path, &h.module));
-    OK(wb_linker_new(h.engine, &h.linker));
-#define DEFINE(function, prototype) OK(wb_linker_define(h.linker, "env", prototype, (wb_fn)function))
+    h = open_host(argv[1], "pointers.wbm", NULL);
     DEFINE(sum_longs, "long sum_longs(const long *v[in: n], int n)");
     DEFINE(scale, "int scale(long *v[inout: n], int n, int by)");
     DEFINE(open_object, "int open_object(const char *name[str], object **o[out handle, nonnull])");

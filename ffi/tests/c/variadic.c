@@ -217,14 +217,9 @@ static void inbound(void) {
 
 int main(int argc, char **argv) {
     host h;
-    char path[4096];
     wb_val where;
     CHECK(argc == 2);
-    snprintf(path, sizeof path, "%s/variadic.wbm", argv[1]);
-    OK(wb_engine_new(NULL, &h.engine));
-    OK(wb_module_open(h.engine, path, &h.module));
-    OK(wb_linker_new(h.engine, &h.linker));
-#define DEFINE(function, prototype) OK(wb_linker_define(h.linker, "env", prototype, (wb_fn)function))
+    h = open_host(argv[1], "variadic.wbm", NULL);
     DEFINE(print, "int print(char *into[out: size], size_t size, const char *format[format], ...)");
     DEFINE(vsnprintf, "int vprint(char *into[out: size], size_t size, const char *format[format], va_list args)");
     DEFINE(add, "double add(int n, ...[varargs: int, double, long, const char *[str], long long])");
