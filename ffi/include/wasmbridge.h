@@ -454,6 +454,35 @@ typedef struct wb_config {
 } wb_config;
 
 /**
+ * How much the compiler tries: WB_OPTIMISE and its kin.
+ */
+typedef uint32_t wb_optlevel;
+
+/**
+ * How a module is compiled. Set all of it to zero first (`wb_compile_config config = {0};`): zero is each setting's default, and a later
+ * version may have more of them.
+ */
+typedef struct wb_compile_config {
+    /**
+     * WB_OPTIMISE, WB_OPTIMISE_NOTHING, WB_OPTIMISE_LITTLE or WB_OPTIMISE_SIZE
+     */
+    wb_optlevel opt_level;
+    /**
+     * Code of WebAssembly's deterministic profile, which computes the same on every machine: canonical NaNs, and relaxed vector instructions that do not
+     * depend on the processor.
+     */
+    bool deterministic;
+    /**
+     * Without the instructions that keep a processor which runs ahead of a comparison from reading what is out of bounds.
+     */
+    bool no_spectre_mitigations;
+    /**
+     * Bytes of address space that each 32-bit memory reserves. Less than the default, 8 GiB and a guard, costs a comparison for each access.
+     */
+    uint64_t memory_reservation;
+} wb_compile_config;
+
+/**
  * A C function pointer of any type. Cast it to the type it has before calling it.
  */
 typedef void (*wb_fn)(void);
@@ -632,6 +661,26 @@ typedef uint32_t wb_wasi_stream;
 #define WB_EXTERNREF 4
 
 /**
+ * The code is to be fast.
+ */
+#define WB_OPTIMISE 0
+
+/**
+ * The compiler is to be as fast as can be: nothing is optimised, and registers are given out in one pass.
+ */
+#define WB_OPTIMISE_NOTHING 1
+
+/**
+ * The compiler is to be fast: nothing is optimised, but registers are given out with care.
+ */
+#define WB_OPTIMISE_LITTLE 2
+
+/**
+ * The code is to be fast, and the shorter of two that are equally fast.
+ */
+#define WB_OPTIMISE_SIZE 3
+
+/**
  * C gets the default value and goes on. The error comes out of the app's call of the C library, or waits for `wb_instance_take_error`.
  */
 #define WB_ON_TRAP_RETURN 0
@@ -786,17 +835,18 @@ wb_error *wb_module_load(const wb_engine *engine, const void *bytes, size_t len,
 
 /**
  * Compiles a WebAssembly module, `len` bytes at `wasm` in the binary format, and loads it: for development, and for apps that arrive
- * as WebAssembly. The code is for this machine's processor.
+ * as WebAssembly. The code is for this machine's processor. `config` may be NULL, for the defaults; it is only read.
  *
  * It takes about a second for each megabyte, on all cores; what is compiled once, with `wasmbridge compile`, loads in microseconds.
  * `*module` is the caller's, who ends it with `wb_module_delete`. Any thread.
  *
- * Fails with WB_ERROR_COMPILE if the module is not valid, or uses what is not supported. In a library that was built without the
- * compiler it always fails.
+ * Fails with WB_ERROR_COMPILE if the module is not valid, or uses what is not supported, or if the settings make no sense. In a library that was
+ * built without the compiler it always fails.
  */
 wb_error *wb_module_compile(const wb_engine *engine,
                             const void *wasm,
                             size_t len,
+                            const wb_compile_config *config,
                             wb_module **module);
 
 /**

@@ -2,6 +2,51 @@
 
 #include "common.h"
 
+/* (func (export "f") (param f32) (result i32) (i32.reinterpret_f32 (f32.add (local.get 0) (f32.const 1)))) */
+static const unsigned char add_one[] = {
+    0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x06, 0x01, 0x60, 0x01, 0x7d, 0x01, 0x7f, 0x03, 0x02, 0x01, 0x00, 0x07, 0x05, 0x01,
+    0x01, 0x66, 0x00, 0x00, 0x0a, 0x0d, 0x01, 0x0b, 0x00, 0x20, 0x00, 0x43, 0x00, 0x00, 0x80, 0x3f, 0x92, 0xbc, 0x0b,
+};
+
+/* What `f` makes of a NaN, compiled so. */
+static uint32_t nan_plus_one(wb_engine *engine, const wb_compile_config *config) {
+    const uint32_t nan = 0x7fc01234;
+    wb_module *module;
+    wb_linker *linker;
+    wb_instance *app;
+    wb_val arg = wb_f32(0), result;
+    memcpy(&arg.of.f32, &nan, sizeof nan);
+    OK(wb_module_compile(engine, add_one, sizeof add_one, config, &module));
+    OK(wb_linker_new(engine, &linker));
+    OK(wb_linker_instantiate(linker, module, &app));
+    OK(wb_instance_call(app, "f", &arg, 1, &result, 1));
+    wb_instance_delete(app);
+    wb_linker_delete(linker);
+    wb_module_delete(module);
+    return (uint32_t)result.of.i32;
+}
+
+static void settings(wb_engine *engine) {
+    wb_compile_config config;
+    wb_module *module;
+    wb_optlevel level;
+    for (level = WB_OPTIMISE; level <= WB_OPTIMISE_SIZE; level++) {
+        memset(&config, 0, sizeof config);
+        config.opt_level = level;
+        CHECK(nan_plus_one(engine, &config) == 0x7fc01234);
+        config.deterministic = true;
+        CHECK(nan_plus_one(engine, &config) == 0x7fc00000);
+        config.no_spectre_mitigations = true;
+        config.memory_reservation = 64 << 20;
+        CHECK(nan_plus_one(engine, &config) == 0x7fc00000);
+    }
+    config.opt_level = level;
+    FAILS(wb_module_compile(engine, add_one, sizeof add_one, &config, &module), WB_ERROR_COMPILE, "`opt_level` is 4");
+    config.opt_level = WB_OPTIMISE;
+    config.memory_reservation = 4096;
+    FAILS(wb_module_compile(engine, add_one, sizeof add_one, &config, &module), WB_ERROR_COMPILE, "no memory reservation of 4096 bytes");
+}
+
 int main(int argc, char **argv) {
     host h;
     size_t len, wasm_len, i;
@@ -34,13 +79,15 @@ int main(int argc, char **argv) {
         wb_error_delete(error);
         artifact[i] ^= 4;
     }
-    FAILS(wb_module_compile(engine, NULL, 0, &module), WB_ERROR_COMPILE, "");
-    FAILS(wb_module_compile(engine, "(module)", 8, &module), WB_ERROR_COMPILE, "");
-    FAILS(wb_module_compile(engine, wasm, wasm_len - 1, &module), WB_ERROR_COMPILE, "offset");
+    FAILS(wb_module_compile(engine, NULL, 0, NULL, &module), WB_ERROR_COMPILE, "");
+    FAILS(wb_module_compile(engine, "(module)", 8, NULL, &module), WB_ERROR_COMPILE, "");
+    FAILS(wb_module_compile(engine, wasm, wasm_len - 1, NULL, &module), WB_ERROR_COMPILE, "offset");
     CHECK(module == NULL);
 
+    settings(engine);
+
     OK(wb_module_load(engine, artifact, len, &loaded));
-    OK(wb_module_compile(engine, wasm, wasm_len, &compiled));
+    OK(wb_module_compile(engine, wasm, wasm_len, NULL, &compiled));
     memset(artifact, 0, len);
     free(artifact);
     free(wasm);

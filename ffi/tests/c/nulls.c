@@ -28,9 +28,9 @@ int main(int argc, char **argv) {
     NULL_FAILS(wb_module_load(NULL, "x", 1, &module), "engine");
     NULL_FAILS(wb_module_load(h.engine, NULL, 1, &module), "bytes");
     NULL_FAILS(wb_module_load(h.engine, "x", 1, NULL), "module");
-    NULL_FAILS(wb_module_compile(NULL, "x", 1, &module), "engine");
-    NULL_FAILS(wb_module_compile(h.engine, NULL, 1, &module), "wasm");
-    NULL_FAILS(wb_module_compile(h.engine, "x", 1, NULL), "module");
+    NULL_FAILS(wb_module_compile(NULL, "x", 1, NULL, &module), "engine");
+    NULL_FAILS(wb_module_compile(h.engine, NULL, 1, NULL, &module), "wasm");
+    NULL_FAILS(wb_module_compile(h.engine, "x", 1, NULL, NULL), "module");
     wb_module_delete(NULL);
 
     NULL_FAILS(wb_linker_new(NULL, &linker), "engine");

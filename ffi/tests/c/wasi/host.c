@@ -45,7 +45,7 @@ int main(int argc, char **argv) {
     int status = 77;
 
     OK(wb_engine_new(NULL, &engine));
-    OK(wb_module_compile(engine, wasm, len, &module));
+    OK(wb_module_compile(engine, wasm, len, NULL, &module));
     free(wasm);
 
     /* Without WASI it is not linked. */
