@@ -167,7 +167,7 @@ builtins! {
     /// `(callback record, argument number, native pointer, the call's cells) -> handle, or -1 to answer with the default value`: gives the app a handle of
     /// an object that is an argument. Unless the app had it before, it lasts until `callback_lent_end`.
     CallbackLend = "callback_lend" (I64, I32, I64, I64) -> I64;
-    /// `(callback record, the call's cells)`: handles that were lent for this call end.
+    /// `(vmctx, an address in the callback's frame)`: handles that were lent to the callback end.
     CallbackLentEnd = "callback_lent_end" (I64, I64);
 
     /// `(vmctx, frame pointer)`: a callback has returned that its fast entry had shown a window, and for which the runtime keeps a scope since.

@@ -21,6 +21,8 @@
 //! A wasm function is called with the vmctx of its own instance; a native function behind an import is called with a pointer to
 //! its [`ThunkRecord`] in the same place. Callers cannot tell them apart and need not.
 
+pub mod handles;
+
 use crate::module::{ImportKind, Module};
 use crate::types::{FuncType, ValType};
 use std::mem::offset_of;
@@ -165,36 +167,6 @@ impl ShownWindow {
     };
 }
 
-/// The handles of an app: 32-bit names of native objects, each with a slot in a table of a fixed size.
-///
-/// ```text
-///   | key of slot 0 | key 1 | ... | key 2^20 - 1 | object of slot 0 | object 1 | ... | object 2^20 - 1 |
-/// ```
-///
-/// The lower 20 bits of a handle are the index of its slot. A slot's key is the whole handle, and above it the number that the object's type has in this
-/// table, from 1 on. So a handle is one of this app's, of a type and of an object that is still there if its slot's key is
-/// [`key(type, handle)`](handles::key): one comparison says all of it. The key of a free slot is 0, which no handle's is; so is slot 0's, and its object, so that 0
-/// is nobody's handle, and stands for NULL.
-///
-/// There are no bounds to check: the whole table is mapped.
-pub mod handles {
-    /// bits of the index in a handle
-    pub const INDEX_BITS: u32 = 20;
-    /// what of a handle is the index
-    pub const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
-    /// bytes from a slot's key to its object
-    pub const OBJECT: i32 = 8 << INDEX_BITS;
-    /// bytes of the table
-    pub const BYTES: usize = 2 * OBJECT as usize;
-    /// different types of handles among the arguments of a function whose keys have room in a [`DirectRecord`](super::DirectRecord)
-    pub const DIRECT_TYPES: usize = 2;
-
-    /// The key of a handle of an object of the type with this number.
-    pub const fn key(type_number: u32, handle: u32) -> u64 {
-        (type_number as u64) << 32 | handle as u64
-    }
-}
-
 /// A linear memory, as compiled code sees it. `base` never changes.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -325,8 +297,6 @@ pub struct ThunkRecord {
     pub memory_base: *mut u8,
     /// the runtime's own structure for this import
     pub info: *mut u8,
-    /// The [key](handles::key) of each type of handle among the parameters, in the order in which they come first, without the handle itself.
-    pub handle_keys: *const u64,
 }
 
 /// What the code behind [`FunctionImport::direct`] burns in, unless that is the C function itself. Each copy of the code finds its own
@@ -349,8 +319,6 @@ pub struct DirectRecord {
     pub code: *const u8,
     /// what that gets as its first parameter: a [`ThunkRecord`] or a vmctx
     pub callee_vmctx: *mut u8,
-    /// as many of [`ThunkRecord::handle_keys`] as there are
-    pub handle_keys: [u64; handles::DIRECT_TYPES],
 }
 
 /// Offsets in [`DirectRecord`], in bytes.
@@ -367,8 +335,6 @@ pub mod direct {
     pub const CODE: i32 = offset_of!(DirectRecord, code) as i32;
     /// of [`DirectRecord::callee_vmctx`]
     pub const CALLEE_VMCTX: i32 = offset_of!(DirectRecord, callee_vmctx) as i32;
-    /// of [`DirectRecord::handle_keys`]
-    pub const HANDLE_KEYS: i32 = offset_of!(DirectRecord, handle_keys) as i32;
 }
 
 /// Offsets in [`ThunkRecord`], in bytes.
@@ -381,8 +347,6 @@ pub mod thunk {
     pub const FUNCTION: i32 = offset_of!(ThunkRecord, function) as i32;
     /// of [`ThunkRecord::memory_base`]
     pub const MEMORY_BASE: i32 = offset_of!(ThunkRecord, memory_base) as i32;
-    /// of [`ThunkRecord::handle_keys`]
-    pub const HANDLE_KEYS: i32 = offset_of!(ThunkRecord, handle_keys) as i32;
 }
 
 /// What a thunk leaves in the instance while its C function runs: an element of a downward-growing array of the instance's,

@@ -395,9 +395,11 @@ unsafe extern "C" fn callback_lend(record: *const CallbackRecord, argument: u32,
     })
 }
 
-unsafe extern "C" fn callback_lent_end(record: *const CallbackRecord, cells: u64) {
-    // SAFETY: as in `callback_leave`.
-    unsafe { instance((*record).owner) }.scopes.end_lent(cells as usize);
+unsafe extern "C" fn callback_lent_end(vmctx: *mut VmHead, address: u64) {
+    // SAFETY: as in `callback_shown`.
+    let scopes = &unsafe { instance(vmctx) }.scopes;
+    scopes.end_lent(address as usize);
+    scopes.handles().renew_lent();
 }
 
 unsafe extern "C" fn callback_shown(vmctx: *mut VmHead, frame: u64) {

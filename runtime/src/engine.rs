@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use wasmbridge_artifact::vmctx::{DIRECT_INTEGERS, HOST_PAGE};
 use wasmbridge_artifact::{FuncType, ValType};
-use wasmbridge_trampolines::{DirectShape, ShapeCompiler, Signature};
+use wasmbridge_trampolines::{DirectShape, ObjectTypes, ShapeCompiler, Signature};
 
 /// Settings of an engine.
 #[derive(Debug, Clone)]
@@ -60,6 +60,7 @@ impl DirectCode {
 #[derive(Default)]
 struct Shapes {
     compiler: Option<ShapeCompiler>,
+    objects: ObjectTypes,
     signatures: HashMap<Signature, Arc<Signature>>,
     callbacks: HashMap<(Arc<Signature>, bool), Arc<Mutex<CallbackPages>>>,
     thunks: HashMap<Arc<Signature>, Arc<ThunkPages>>,
@@ -122,6 +123,11 @@ impl Engine {
 
     fn shapes(&self) -> MutexGuard<'_, Shapes> {
         self.0.shapes.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// The numbers of the types of handles, which all its shapes and instances use.
+    pub(crate) fn objects(&self) -> ObjectTypes {
+        self.shapes().objects.clone()
     }
 
     /// The one copy of a signature: equal signatures have equal addresses in one engine.
@@ -225,7 +231,7 @@ impl Shapes {
     fn compiler(&mut self) -> Result<&mut ShapeCompiler, Error> {
         if self.compiler.is_none() {
             let compiler = ShapeCompiler::new().map_err(|e| Error::new(ErrorKind::Os, e.to_string()))?;
-            self.compiler = Some(compiler);
+            self.compiler = Some(compiler.with_objects(self.objects.clone()));
         }
         Ok(self.compiler.as_mut().expect("just made"))
     }

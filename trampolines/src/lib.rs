@@ -12,10 +12,12 @@
 #![forbid(unsafe_code)]
 
 pub mod abi;
+mod objects;
 pub mod prototype;
 pub mod shape;
 pub mod signature;
 
+pub use objects::ObjectTypes;
 pub use prototype::{PrototypeError, TypeNames};
 pub use shape::{DirectShape, RecordReloc, Shape, ShapeCompiler, ShapeError, ShapeKind};
 pub use signature::{

@@ -217,7 +217,7 @@ pub(crate) unsafe fn function_or_pointer_in(
 ) -> Result<u64, Refused> {
     match crossing {
         Crossing::Handle { type_name, .. } if keep => {
-            let inserted = instance.scopes.handles.borrow_mut().insert(native as usize, type_name);
+            let inserted = instance.scopes.handles().insert(native as usize, type_name);
             inserted.map(|(handle, _)| u64::from(handle))
         }
         Crossing::Handle { type_name, .. } => lend(instance, native, type_name),
@@ -230,7 +230,7 @@ pub(crate) unsafe fn function_or_pointer_in(
 
 /// A handle that ends with the innermost scope, unless the object had one before.
 pub(super) fn lend(instance: &InstanceData, object: u64, type_name: &str) -> Result<u64, Refused> {
-    let (handle, new) = instance.scopes.handles.borrow_mut().insert(object as usize, type_name)?;
+    let (handle, new) = instance.scopes.handles().insert(object as usize, type_name)?;
     if new {
         instance.scopes.lend(handle);
     }

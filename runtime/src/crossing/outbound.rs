@@ -153,7 +153,7 @@ pub(crate) fn pointer_like(
     match crossing {
         Crossing::Pointer { pointee_size, .. } => in_memory(instance, guest, u64::from(*pointee_size), !is_const),
         Crossing::Handle { type_name, .. } => {
-            instance.scopes.handles.borrow_mut().get(guest as u32, type_name).map(|object| object as u64)
+            instance.scopes.handles().get(guest as u32, type_name).map(|object| object as u64)
         }
         Crossing::Str => {
             let start = in_memory(instance, guest, 1, false)?;
@@ -233,7 +233,7 @@ pub(crate) unsafe fn result(
         Crossing::Pointer { .. } => pointer_in(instance, native),
         // A result is the app's to keep: its handle does not end with a scope.
         Crossing::Handle { type_name, .. } => {
-            let inserted = instance.scopes.handles.borrow_mut().insert(native as usize, type_name);
+            let inserted = instance.scopes.handles().insert(native as usize, type_name);
             inserted.map(|(handle, _)| u64::from(handle))
         }
         // SAFETY: the C function returned a string, by the prototype.

@@ -5,7 +5,7 @@ use super::extents::Pending;
 use super::handles::{HandleTable, TypeId};
 use super::records::Copies;
 use super::scratch::Mark;
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 
 /// The scopes and handles of one instance.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(crate) struct Scopes {
     open: RefCell<Vec<Scope>>,
     /// Handles that end with a native frame, the innermost last: of callbacks with a scope, and of those that have nothing else that ends.
     lent: RefCell<Vec<Lent>>,
-    pub(crate) handles: RefCell<HandleTable>,
+    handles: RefCell<HandleTable>,
 }
 
 /// A handle that ends with a native frame.
@@ -160,26 +160,40 @@ impl Scopes {
         }
     }
 
+    /// The handles. Those that a callback has opened by itself end with its frame, like others that are lent.
+    pub(crate) fn handles(&self) -> RefMut<'_, HandleTable> {
+        let mut handles = self.handles.borrow_mut();
+        if let Some((native_addr, opened)) = handles.take_opened() {
+            self.end_below(native_addr, &mut handles);
+            self.lent.borrow_mut().extend(opened.into_iter().map(|handle| Lent { native_addr, handle }));
+        }
+        handles
+    }
+
     /// The handle of an object for a callback whose native frame has this address: it ends with that, unless the object had one before.
     pub(crate) fn lend_to(&self, native_addr: usize, object: usize, ty: TypeId) -> Result<u32, Refused> {
-        let mut lent = self.lent.borrow_mut();
-        let mut handles = self.handles.borrow_mut();
-        // Those of frames that a `longjmp` has skipped: this one lies where they were.
-        while let Some(gone) = lent.pop_if(|lent| lent.native_addr < native_addr) {
-            handles.remove(gone.handle);
-        }
+        let mut handles = self.handles();
+        self.end_below(native_addr, &mut handles);
         let (handle, new) = handles.insert_as(object, ty)?;
         if new {
-            lent.push(Lent { native_addr, handle });
+            self.lent.borrow_mut().push(Lent { native_addr, handle });
         }
         Ok(handle)
     }
 
+    /// Ends the handles of frames that a `longjmp` has skipped: one at this address lies where they were.
+    fn end_below(&self, native_addr: usize, handles: &mut HandleTable) {
+        while let Some(gone) = self.lent.borrow_mut().pop_if(|lent| lent.native_addr < native_addr) {
+            handles.remove(gone.handle);
+        }
+    }
+
     /// Ends the handles of frames at or below this address.
     pub(crate) fn end_lent(&self, native_addr: usize) {
+        let mut handles = self.handles();
         let mut lent = self.lent.borrow_mut();
         while let Some(gone) = lent.pop_if(|lent| lent.native_addr <= native_addr) {
-            self.handles.borrow_mut().remove(gone.handle);
+            handles.remove(gone.handle);
         }
     }
 
@@ -195,9 +209,9 @@ mod tests {
 
     #[test]
     fn handles_end_with_their_scope_and_with_those_a_longjmp_skipped() {
-        let scopes = Scopes::new(HandleTable::new(1, Default::default(), std::ptr::null_mut()));
+        let scopes = Scopes::new(HandleTable::new(1, Default::default(), Default::default(), std::ptr::null_mut()));
         let lend = |object| {
-            let (handle, _) = scopes.handles.borrow_mut().insert(object, "t").unwrap();
+            let (handle, _) = scopes.handles().insert(object, "t").unwrap();
             scopes.lend(handle);
             handle
         };
@@ -208,7 +222,7 @@ mod tests {
         scopes.open(0x7000, None);
         let innermost = lend(3);
         assert_eq!(scopes.close_to(0x8000).scratch, None);
-        let get = |handle| scopes.handles.borrow_mut().get(handle, "t");
+        let get = |handle| scopes.handles().get(handle, "t");
         assert_eq!(get(outer), Ok(1));
         assert!(get(inner).is_err() && get(innermost).is_err());
     }

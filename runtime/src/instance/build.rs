@@ -96,7 +96,7 @@ pub(crate) fn allocate(
     let no_handles = handles::empty().map_err(no_space)?;
     // SAFETY: inside the vmctx, which is written below.
     let published = unsafe { &raw mut (*vmctx.cast::<VmHead>()).handles };
-    let mut handles = HandleTable::new(secret, handle_types, published);
+    let handles = HandleTable::new(secret, handle_types, module.engine().objects(), published);
 
     // Imports.
     let (mut memories, mut tables, mut globals, mut tags) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -108,16 +108,14 @@ pub(crate) fn allocate(
     for (import, declared) in imports.into_iter().zip(&metadata.imports) {
         match import {
             Resolved::Native { signature, function, host, code, direct } => {
-                let keys = handles.keys(&signature);
                 let info = Box::new(ThunkInfo { signature, host });
                 let record = ThunkRecord {
                     vmctx: vmctx.cast(),
                     function,
                     memory_base: std::ptr::null_mut(),
                     info: std::ptr::from_ref(&*info).cast_mut().cast(),
-                    handle_keys: keys.as_ptr(),
                 };
-                let thunk = Box::new(Thunk { record, info, code, keys });
+                let thunk = Box::new(Thunk { record, info, code });
                 let vmctx = (&raw const thunk.record).cast_mut().cast();
                 let entry = match direct {
                     Some(DirectCode::Itself) => function,
@@ -249,7 +247,6 @@ pub(crate) fn allocate(
     let mut direct = Vec::with_capacity(stamps.len());
     for Stamp { import, pages, thunk } in stamps {
         let FunctionImport { code, vmctx: callee_vmctx, .. } = functions[import];
-        let keys = thunk.map_or(&[][..], |thunk| &thunks[thunk].keys);
         let thunk = thunk.map(|thunk| &thunks[thunk].record);
         let slot = DirectSlot::new(
             pages,
@@ -260,7 +257,6 @@ pub(crate) fn allocate(
                 info: thunk.map_or(std::ptr::null_mut(), |record| record.info),
                 code,
                 callee_vmctx,
-                handle_keys: std::array::from_fn(|i| keys.get(i).copied().unwrap_or_default()),
             },
         )?;
         // SAFETY: see above.

@@ -351,17 +351,15 @@ impl InstanceData {
         if needs_scope(&signature) {
             self.functions.need_scopes.set(true);
         }
-        let keys = self.scopes.handles.borrow_mut().keys(&signature);
         let info = Box::new(ThunkInfo { signature, host: None });
         let record = ThunkRecord {
             vmctx: self.vmctx,
             function: native.0,
             memory_base: self.memory_base(),
             info: std::ptr::from_ref(&*info).cast_mut().cast(),
-            handle_keys: keys.as_ptr(),
         };
         let funcref = VmFuncRef { code: code.entry(), vmctx: std::ptr::null_mut(), type_id, function: NATIVE };
-        let mut made = Box::new(NativeFunction { funcref, thunk: Thunk { record, info, code, keys } });
+        let mut made = Box::new(NativeFunction { funcref, thunk: Thunk { record, info, code } });
         made.funcref.vmctx = (&raw mut made.thunk.record).cast();
         let mut natives = self.functions.natives.borrow_mut();
         let made = natives.entry(key).or_insert(made);

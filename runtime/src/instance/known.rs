@@ -72,7 +72,7 @@ impl InstanceData {
         let mut interned = self.functions.signatures.interned.borrow_mut();
         let known = interned.entry(Arc::as_ptr(&signature) as usize).or_insert_with(|| {
             let type_id = self.engine().types().func_id(&signature.wasm_type());
-            let handle_types = self.scopes.handles.borrow_mut().param_types(&signature);
+            let handle_types = self.scopes.handles().param_types(&signature);
             let refused = signature.check_callback().err();
             Arc::new(Known { signature, type_id, refused, handle_types, pages: Default::default() })
         });

@@ -126,8 +126,6 @@ pub(crate) struct Thunk {
     record: ThunkRecord,
     info: Box<ThunkInfo>,
     code: Arc<ThunkPages>,
-    /// what the record points to
-    keys: Box<[u64]>,
 }
 
 /// A copy of the code that call instructions call for an import.
@@ -425,6 +423,7 @@ impl InstanceData {
     /// Nobody enters from now on, on whatever stack. Nothing runs.
     pub(crate) fn leave_stack(&self) {
         self.close_idle_windows();
+        self.scopes.end_lent(usize::MAX);
         self.stack_ceiling().store(0, Ordering::Release);
     }
 

@@ -17,7 +17,7 @@ impl Instance {
             return Err(Error::new(ErrorKind::InvalidArgument, "NULL has no handle: it is 0 for the app"));
         }
         let scopes = &self.data().scopes;
-        let inserted = scopes.handles.borrow_mut().insert(object as usize, type_name);
+        let inserted = scopes.handles().insert(object as usize, type_name);
         let (handle, new) = inserted.map_err(|why| Error::new(ErrorKind::Limit, why))?;
         if !new {
             scopes.keep(handle);
@@ -35,7 +35,7 @@ impl Instance {
         if handle == 0 {
             return Ok(std::ptr::null_mut());
         }
-        let object = self.data().scopes.handles.borrow_mut().get(handle, type_name);
+        let object = self.data().scopes.handles().get(handle, type_name);
         object.map(|object| object as *mut c_void).map_err(|why| Error::new(ErrorKind::InvalidArgument, why))
     }
 
@@ -46,7 +46,7 @@ impl Instance {
     /// As for [`Instance::object`] and [`Instance::handle`].
     pub fn grant_handle(&self, handle: u32, type_name: &str, to: &Instance) -> Result<u32, Error> {
         let object = self.object(handle, type_name)?;
-        let known_as = self.data().scopes.handles.borrow().type_name(handle);
+        let known_as = self.data().scopes.handles().type_name(handle);
         to.handle(known_as.as_deref().unwrap_or(type_name), object)
     }
 
@@ -58,7 +58,7 @@ impl Instance {
     pub fn end_handle(&self, type_name: &str, object: *const c_void) -> Result<bool, Error> {
         self.data().group().check_thread()?;
         let scopes = &self.data().scopes;
-        let mut handles = scopes.handles.borrow_mut();
+        let mut handles = scopes.handles();
         let Some(handle) = handles.find(object as usize, type_name) else { return Ok(false) };
         handles.remove(handle);
         // A scope that would end it later must not end another one in its place.
@@ -71,7 +71,7 @@ impl InstanceData {
     /// The host gives the instance up: what it has set destructors for goes.
     pub(super) fn destroy_objects(&self) {
         loop {
-            let destroyed = self.scopes.handles.borrow_mut().pop_destroyed();
+            let destroyed = self.scopes.handles().pop_destroyed();
             let Some((object, destructor)) = destroyed else { return };
             // SAFETY: the promise to `Linker::handle_destructor`. The table is not borrowed: the destructor may call the app.
             unsafe { (destructor.function)(object as *mut c_void, destructor.data) };

@@ -160,14 +160,14 @@ impl Callback<'_> {
 
     /// Ends the handles that were lent, if the signature has any. What lives across that is loaded again.
     fn end_lent(&mut self, result: Option<Value>) -> Option<Value> {
-        if self.signature.handle_types().is_empty() {
+        if !self.signature.has_handles() {
             return result;
         }
         let spilled = self.emit.spill(result.as_slice());
         let record = self.emit.record();
-        let vmctx = self.emit.load_pointer(record, callback::VMCTX);
+        let owner = self.emit.load_pointer(record, callback::OWNER);
         let cells = self.emit.cells_address(self.slots);
-        self.emit.builtin(Builtin::CallbackLentEnd, vmctx, &[record, cells]);
+        self.emit.builtin(Builtin::CallbackLentEnd, owner, &[owner, cells]);
         self.emit.reload(&spilled).pop()
     }
 

@@ -2,6 +2,7 @@
 
 use super::arch::{Assembled, Direct};
 use super::{Listing, RecordReloc, Shape, ShapeError, ShapeKind, arch, callback, host, thunk, unwind};
+use crate::objects::ObjectTypes;
 use crate::signature::Signature;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir;
@@ -29,6 +30,7 @@ pub struct ShapeCompiler {
     context: Context,
     builder: FunctionBuilderContext,
     listings: bool,
+    objects: ObjectTypes,
 }
 
 /// The settings that differ from Cranelift's own.
@@ -53,10 +55,17 @@ impl ShapeCompiler {
         for (name, value) in SETTINGS {
             flags.set(name, value).map_err(|error| ShapeError::Host(error.to_string()))?;
         }
-        let builder =
-            cranelift_native::builder_with_options(false).map_err(|error| ShapeError::Host(error.to_owned()))?;
-        let isa = builder.finish(settings::Flags::new(flags)).map_err(|error| ShapeError::Host(error.to_string()))?;
-        Ok(ShapeCompiler { isa, context: Context::new(), builder: FunctionBuilderContext::new(), listings: false })
+        let isa = cranelift_native::builder_with_options(false).map_err(|error| ShapeError::Host(error.to_owned()))?;
+        let isa = isa.finish(settings::Flags::new(flags)).map_err(|error| ShapeError::Host(error.to_string()))?;
+        let (builder, objects) = Default::default();
+        Ok(ShapeCompiler { isa, context: Context::new(), builder, listings: false, objects })
+    }
+
+    /// From now on, the types of handles have these numbers.
+    #[must_use]
+    pub fn with_objects(mut self, objects: ObjectTypes) -> ShapeCompiler {
+        self.objects = objects;
+        self
     }
 
     /// From now on, shapes come with a [`Listing`].
@@ -101,7 +110,7 @@ impl ShapeCompiler {
         self.context.clear();
         self.context.set_disasm(self.listings);
         let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder);
-        host::build(builder, ty, &signature, self.isa.frontend_config());
+        host::build(builder, ty, &signature, &self.objects, self.isa.frontend_config());
         let clif = self.listings.then(|| self.context.func.display().to_string());
         let shape = self.finish(ShapeKind::Thunk, None, clif);
         shape.map_err(|cause| ShapeError::Compile { signature: ty.to_string(), cause })
@@ -113,7 +122,7 @@ impl ShapeCompiler {
     /// # Errors
     /// [`ShapeError::Compile`] if there is no unwind information for it.
     pub fn direct(&self, signature: &Signature) -> Result<DirectShape, ShapeError> {
-        match arch::direct(signature) {
+        match arch::direct(signature, &self.objects) {
             Direct::Itself => Ok(DirectShape::Itself),
             Direct::Thunk => Ok(DirectShape::Thunk),
             Direct::Code(code) => {
@@ -146,11 +155,12 @@ impl ShapeCompiler {
         let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder);
         match kind {
             ShapeKind::Callback => callback::build(builder, signature, slots, self.isa.frontend_config()),
-            ShapeKind::Thunk => thunk::build(builder, signature, self.isa.frontend_config()),
+            ShapeKind::Thunk => thunk::build(builder, signature, &self.objects, self.isa.frontend_config()),
             ShapeKind::Direct => unreachable!("these are assembled"),
         }
         let clif = self.listings.then(|| self.context.func.display().to_string());
-        let fast = if kind == ShapeKind::Callback && !slots { arch::fast_entry(signature) } else { None };
+        let fast =
+            if kind == ShapeKind::Callback && !slots { arch::fast_entry(signature, &self.objects) } else { None };
         self.finish(kind, fast, clif).map_err(|cause| ShapeError::Compile { signature: signature.to_string(), cause })
     }
 

@@ -8,6 +8,7 @@
 
 use super::emit::{Emit, wasm_type};
 use super::thunk::Thunk;
+use crate::objects::ObjectTypes;
 use crate::signature::Signature;
 use cranelift_codegen::ir::{self, AbiParam, InstBuilder, StackSlotData, StackSlotKind};
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
@@ -19,7 +20,13 @@ use wasmbridge_artifact::vmctx::entry::VALUE_SIZE;
 pub(super) const PROTOTYPE: &str = "void host(void *record[user], void *slots[user])";
 
 /// Builds the thunk of a wasm type; `signature` is that of [`PROTOTYPE`].
-pub(super) fn build(builder: FunctionBuilder<'_>, ty: &FuncType, signature: &Signature, config: TargetFrontendConfig) {
+pub(super) fn build(
+    builder: FunctionBuilder<'_>,
+    ty: &FuncType,
+    signature: &Signature,
+    objects: &ObjectTypes,
+    config: TargetFrontendConfig,
+) {
     let mut wasm = ir::Signature::new(CallConv::Tail);
     wasm.params.push(AbiParam::new(config.pointer_type()));
     wasm.params.extend(ty.params.iter().map(|&ty| AbiParam::new(wasm_type(ty))));
@@ -36,7 +43,7 @@ pub(super) fn build(builder: FunctionBuilder<'_>, ty: &FuncType, signature: &Sig
     }
     let record = params[0];
     let address = emit.ins().stack_addr(pointer, slots, 0);
-    let mut thunk = Thunk::start(emit, signature, record);
+    let mut thunk = Thunk::start(emit, signature, objects, record);
     thunk.call(&[record, address]);
     let mut emit = thunk.emit;
     let results: Vec<_> = ty

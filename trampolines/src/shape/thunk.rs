@@ -17,6 +17,7 @@
 use super::emit::{Emit, trap_code, wasm_signature};
 use super::structs::StructResult;
 use super::{ShapeKind, native};
+use crate::objects::ObjectTypes;
 use crate::signature::{Crossing, Scalar, Signature};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, StackSlot, Type, Value, types};
@@ -30,12 +31,17 @@ use wasmbridge_artifact::{Builtin, TrapCode};
 const MANY: usize = 8;
 
 /// Builds the thunk of a signature.
-pub(super) fn build(builder: FunctionBuilder<'_>, signature: &Signature, config: TargetFrontendConfig) {
+pub(super) fn build(
+    builder: FunctionBuilder<'_>,
+    signature: &Signature,
+    objects: &ObjectTypes,
+    config: TargetFrontendConfig,
+) {
     let wasm = wasm_signature(signature, config.pointer_type());
     let (mut emit, mut params) = Emit::start(builder, wasm, config);
     let record = params.remove(0);
     let struct_result = StructResult::new(&mut emit, signature);
-    let mut thunk = Thunk { struct_result, ..Thunk::start(emit, signature, record) };
+    let mut thunk = Thunk { struct_result, ..Thunk::start(emit, signature, objects, record) };
     thunk.store_room(&mut params);
     if signature.needs_slots(ShapeKind::Thunk) {
         let slots = thunk.emit.cells(params.len().max(1));
@@ -61,6 +67,8 @@ struct Here {
 pub(super) struct Thunk<'a> {
     pub(super) emit: Emit<'a>,
     pub(super) signature: &'a Signature,
+    /// of handles' types
+    objects: &'a ObjectTypes,
     at: Here,
     /// the cells of each argument that is a struct, by its number
     pub(super) struct_args: Vec<(usize, StackSlot)>,
@@ -72,11 +80,17 @@ pub(super) struct Thunk<'a> {
 
 impl<'a> Thunk<'a> {
     /// A thunk whose record is this, with nothing converted.
-    pub(super) fn start(mut emit: Emit<'a>, signature: &'a Signature, record: Value) -> Thunk<'a> {
+    pub(super) fn start(
+        mut emit: Emit<'a>,
+        signature: &'a Signature,
+        objects: &'a ObjectTypes,
+        record: Value,
+    ) -> Thunk<'a> {
         let vmctx = emit.load_pointer(record, thunk::VMCTX);
         Thunk {
             emit,
             signature,
+            objects,
             at: Here { record, vmctx },
             struct_args: Vec::new(),
             struct_result: None,
@@ -142,14 +156,13 @@ impl<'a> Thunk<'a> {
 
     /// Converts a handle: its slot's key says whether it is what it should be ([`handles`]). The builtin finds out what else it may be.
     fn handle(&mut self, values: &mut Vec<Value>, place: usize, index: usize, type_name: &str, nonnull: bool) {
-        let number = self.signature.handle_types().iter().position(|ty| *ty == type_name).expect("it is among them");
+        let key = handles::key(self.objects.number(type_name), 0);
         let emit = &mut self.emit;
-        let Here { record, vmctx } = self.at;
+        let vmctx = self.at.vmctx;
         let handle = values[place];
         let guest = emit.ins().uextend(types::I64, handle);
-        let keys = emit.load_pointer(record, thunk::HANDLE_KEYS);
-        let wanted = emit.load(types::I64, keys, 8 * number as i32);
-        let wanted = emit.ins().iadd(wanted, guest);
+        let wanted = emit.ins().iconst(types::I64, key as i64);
+        let wanted = emit.ins().bor(wanted, guest);
         let slot = emit.ins().band_imm_u(handle, i64::from(handles::INDEX_MASK));
         let slot = emit.ins().uextend(types::I64, slot);
         let distance = emit.ins().ishl_imm_u(slot, 3);

@@ -215,17 +215,9 @@ impl Signature {
         matches!(&self.result, Some(Value { crossing: Crossing::Struct(record), .. }) if record.single().is_none())
     }
 
-    /// The types of the handles among the parameters, each once, in the order in which they come first.
-    pub fn handle_types(&self) -> Vec<&str> {
-        let mut types = Vec::new();
-        for param in &self.params {
-            if let Crossing::Handle { type_name, .. } = &param.crossing
-                && !types.contains(&type_name.as_str())
-            {
-                types.push(type_name);
-            }
-        }
-        types
+    /// Whether handles are among the parameters.
+    pub fn has_handles(&self) -> bool {
+        self.params.iter().any(|param| matches!(param.crossing, Crossing::Handle { .. }))
     }
 
     /// Whether a callback is shown data in place: [`Value::window`].

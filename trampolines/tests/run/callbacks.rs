@@ -4,6 +4,7 @@ use crate::world::{BASE, Callback, DEFAULT_FLOAT, DEFAULT_INT, LEN, add_to_cells
 use wasmbridge_artifact::Builtin;
 use wasmbridge_artifact::builtins::admission;
 use wasmbridge_artifact::vmctx::ShownWindow;
+use wasmbridge_artifact::vmctx::handles::lent;
 
 const REFUSE: u64 = u64::MAX;
 
@@ -166,6 +167,88 @@ fn handles_are_lent_and_end() {
     let (result, args, called) = run(0, 5, 0);
     assert_eq!((result, args), (DEFAULT_INT as i64, vec![]));
     assert_eq!(shortened(called), [lend(2, 0)], "the builtin says what is wrong with NULL, and ends what was lent");
+}
+
+/// What a callback finds of handles without asking.
+#[test]
+fn handles_that_are_known_or_new_are_lent_inline() {
+    type F = extern "C" fn(u64, i64) -> i64;
+    let mut callback = Callback::new("long f(a *[handle], long)");
+    let (known, other, new) = (0x7000_0000_0010, 0x7000_0004_0010, 0x7000_0000_0020);
+    callback.world.give_known(0x0050_0007, 1, known);
+    let lend = |native: u64| (Builtin::CallbackLend, vec![0, native]);
+    let run = |callback: &mut Callback, a: u64, n: i64| {
+        answer(0x0050_0001);
+        let (result, args, called) = callback.run_once(5, |f: F| f(a, n));
+        let asked = called.into_iter().filter(|(builtin, _)| *builtin == Builtin::CallbackLend);
+        (result, args, asked.map(|(builtin, args)| (builtin, args[..2].to_vec())).collect::<Vec<_>>())
+    };
+    assert_eq!(run(&mut callback, known, 9), (5, vec![0x0050_0007, 9], vec![]));
+    assert_eq!(run(&mut callback, known, 1 << 40).0, DEFAULT_INT as i64);
+    // NULL; one with the same bits; one that is new, when there is no slot.
+    assert_eq!(run(&mut callback, 0, 9), (5, vec![0, 9], vec![]));
+    for object in [other, new] {
+        assert_eq!(run(&mut callback, object, 9), (5, vec![0x0050_0001, 9], vec![lend(object)]));
+    }
+
+    callback.world.prepare([0x00a0_0003, 0x00b0_0004]);
+    assert_eq!(run(&mut callback, new, 9), (5, vec![0x00a0_0003, 9], vec![]));
+    assert_eq!(*callback.world.at_table(8 * 3), 0, "it has ended");
+    assert_eq!(*callback.world.at_table(lent::FRAME), 0);
+    assert_eq!(run(&mut callback, new, 9), (5, vec![0x00b0_0003, 9], vec![]), "the next generation");
+    assert_eq!(run(&mut callback, new, 1 << 40).0, DEFAULT_INT as i64);
+    assert_eq!(run(&mut callback, other, 9), (5, vec![0x0050_0001, 9], vec![lend(other)]), "perhaps it is known");
+    assert_eq!(run(&mut callback, 0x7000_0004_0000, 9).2, [lend(0x7000_0004_0000)], "it shares NULL's bucket");
+    // Another callback is running that has opened it.
+    *callback.world.at_table(lent::FRAME) = 0x7fff_0000;
+    assert_eq!(run(&mut callback, new, 9), (5, vec![0x0050_0001, 9], vec![lend(new)]));
+    *callback.world.at_table(lent::FRAME) = 0;
+    // The last generation: the runtime is told.
+    callback.world.prepare([0xfff0_0003, 0x00b0_0004]);
+    let (_, args, called) = callback.run_once(5, |f: F| f(new, 9));
+    assert_eq!((args, called.len(), called[0].0), (vec![0xfff0_0003, 9], 1, Builtin::CallbackLentEnd));
+    // An object of another type has its address.
+    callback.world.give_known(0x0050_0008, 2, new);
+    assert_eq!(run(&mut callback, new, 9), (5, vec![0x0050_0001, 9], vec![lend(new)]));
+}
+
+#[test]
+fn two_handles_are_lent_inline_in_each_combination() {
+    type F = extern "C" fn(f64, u64, i32, u64) -> i32;
+    let mut callback = Callback::new("int f(double, a *[handle], int, b *[handle])");
+    let (known_a, known_b, new_a, new_b) = (0x7000_0010, 0x7000_0020, 0x7000_0030, 0x7000_0040);
+    callback.world.give_known(0x0050_0007, 1, known_a);
+    callback.world.give_known(0x0050_0008, 2, known_b);
+    callback.world.prepare([0x00a0_0003, 0x00a0_0004]);
+    let mut run = |a: u64, b: u64| {
+        answer(0x0077_0000);
+        let (result, args, called) = callback.run_once(6, |f: F| f(0.5, a, 1, b));
+        assert_eq!((result, args[0], args[2]), (6, 0.5f64.to_bits(), 1));
+        (args[1], args[3], called.iter().filter(|called| called.0 == Builtin::CallbackLend).count())
+    };
+    assert_eq!(run(known_a, known_b), (0x0050_0007, 0x0050_0008, 0));
+    assert_eq!(run(new_a, known_b), (0x00a0_0003, 0x0050_0008, 0));
+    assert_eq!(run(known_a, new_b), (0x0050_0007, 0x00b0_0004, 0), "a slot that was not needed has counted, too");
+    assert_eq!(run(new_a, new_b), (0x00c0_0003, 0x00c0_0004, 0));
+    assert_eq!(run(new_a, new_a), (0x0077_0000, 0x0077_0000, 2), "one object");
+    assert_eq!(run(known_b, known_a), (0x0077_0000, 0x0077_0000, 2), "other types");
+    assert_eq!(run(0, new_b), (0, 0x0077_0000, 1));
+}
+
+#[test]
+fn a_handle_that_is_to_end_is_lent_inline_only_if_it_is_new() {
+    type F = extern "C" fn(u64);
+    let mut callback = Callback::new("void f(a *[handle, scope: call])");
+    callback.world.give_known(0x0050_0007, 1, 0x7000_0010);
+    callback.world.prepare([0x00a0_0003, 0x00a0_0004]);
+    let mut run = |a: u64| {
+        let (_, args, called) = callback.run_once(0, |f: F| f(a));
+        (args[0], called.into_iter().map(|called| called.0).collect::<Vec<_>>())
+    };
+    assert_eq!(run(0x7000_0020), (0x00a0_0003, vec![]));
+    let through_slots = || vec![Builtin::CallbackEnter, Builtin::CallbackLeave];
+    assert_eq!(run(0x7000_0010).1, through_slots());
+    assert_eq!(run(0).1, through_slots());
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn handles_beside_pointers_and_numbers() {
 }
 
 #[test]
-fn more_types_of_handles_than_a_record_has_room_for() {
+fn three_types_of_handles() {
     let mut thunk = Thunk::new("void f(a *[handle], b *[handle], c *[handle])", note as *const u8);
     for n in 1..4 {
         thunk.world.give(n, n, 100 + u64::from(n));

@@ -9,7 +9,8 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use region::Protection;
 use std::cell::{Cell, RefCell};
 use wasmbridge_artifact::vmctx::{
-    CallbackRecord, CrossingFrame, DirectRecord, MemoryDef, ShownWindow, ThunkRecord, VmHead, handles, is_direct,
+    CallbackRecord, CrossingFrame, DirectRecord, MemoryDef, ShownWindow, ThunkRecord, VmHead, handles, handles::lent,
+    is_direct,
 };
 use wasmbridge_artifact::{Builtin, ValType};
 use wasmbridge_trampolines::{DirectShape, Shape, ShapeCompiler, Signature};
@@ -21,9 +22,6 @@ pub const LEN: u64 = 0x2_0000;
 /// The default answers.
 pub const DEFAULT_INT: u64 = 0xdddd_0000_0000_00dd;
 pub const DEFAULT_FLOAT: f64 = 0.125;
-
-/// The keys of the types of handles in the order in which a signature has them.
-const HANDLE_KEYS: [u64; 3] = [handles::key(1, 0), handles::key(2, 0), handles::key(3, 0)];
 
 /// A call of a builtin: its arguments, as many as it has.
 pub type Called = (Builtin, Vec<u64>);
@@ -134,7 +132,10 @@ impl World {
         let frame = |frame| CrossingFrame { frame, stack_pointer: 0, record: std::ptr::null() };
         let mut crossings = Box::new([frame(usize::MAX); 8]);
         let mut shown = Box::new(ShownWindow::NONE);
-        let handles = vec![0u64; handles::BYTES / 8];
+        let mut handles = vec![0u64; handles::BYTES / 8];
+        // NULL's bucket is never empty, and there is no slot to open.
+        handles[handles::BUCKETS as usize / 8] = handles::Bucket::SEVERAL;
+        handles[lent::FRAME as usize / 8] = handles::LentSlots::NONE as u64;
         let head = Box::new(VmHead {
             host: std::ptr::null_mut(),
             stack_limit: 0,
@@ -146,7 +147,7 @@ impl World {
             stack_pointer: 0x1234,
             refusing: frame(0),
             shown: &mut *shown,
-            handles: handles.as_ptr(),
+            handles: handles.as_mut_ptr(),
         });
         called();
         answer(1);
@@ -154,11 +155,34 @@ impl World {
         World { head, shown, crossings, handles, _memory: memory, _builtins: builtins }
     }
 
-    /// Makes a handle one of an object of the type with this number.
+    /// Makes a handle one of an object of the type with this number: types have numbers in the order in which a signature has them.
     pub fn give(&mut self, handle: u32, type_number: u32, object: u64) {
         let index = (handle & handles::INDEX_MASK) as usize;
         self.handles[index] = handles::key(type_number, handle);
         self.handles[index + handles::OBJECT as usize / 8] = object;
+    }
+
+    /// Makes callbacks find it, too.
+    pub fn give_known(&mut self, handle: u32, type_number: u32, object: u64) {
+        self.give(handle, type_number, object);
+        let bucket = handles::BUCKETS + (object as u32 & handles::BUCKET_MASK) as i32;
+        *self.at_table(bucket) = object;
+        *self.at_table(bucket + 8) = handles::key(type_number, handle);
+    }
+
+    /// Provides slots for callbacks to open, with the handles that they have first.
+    pub fn prepare(&mut self, next: [u32; handles::LENT_SLOTS]) {
+        for (slot, handle) in next.into_iter().enumerate() {
+            let key = std::ptr::from_mut(self.at_table(8 * (handle & handles::INDEX_MASK) as i32));
+            *self.at_table(lent::key(slot)) = key as u64;
+            *self.at_table(lent::handle(slot)) = handle.into();
+        }
+        *self.at_table(lent::FRAME) = 0;
+    }
+
+    /// A word of the table of handles.
+    pub fn at_table(&mut self, offset: i32) -> &mut u64 {
+        &mut self.handles[offset as usize / 8]
     }
 }
 
@@ -246,8 +270,12 @@ impl Callback {
         let args = if ran { self.notes[1..1 + self.signature.params.len()].to_vec() } else { vec![] };
         let mut called = called();
         for (builtin, args) in &mut called {
-            let record = args.remove(0);
-            assert_eq!(record, self.placed.data::<CallbackRecord>() as u64, "{builtin:?} gets the record");
+            let first = args.remove(0);
+            let expected = match builtin {
+                Builtin::CallbackLentEnd => &raw const *self.world.head as u64,
+                _ => self.placed.data::<CallbackRecord>() as u64,
+            };
+            assert_eq!(first, expected, "{builtin:?} gets the record, or the vmctx");
         }
         (result, args, called)
     }
@@ -290,7 +318,6 @@ impl Thunk {
             function,
             memory_base: BASE as *mut u8,
             info: std::ptr::null_mut(),
-            handle_keys: HANDLE_KEYS.as_ptr(),
         });
         let placed = Placed::new(&shape.code, 0).seal();
         let direct = is_direct(&signature.wasm_type()).then(|| Direct::new(&signature, &record, placed.code()));
@@ -350,7 +377,6 @@ impl Direct {
                 info: std::ptr::null_mut(),
                 code: thunk,
                 callee_vmctx: std::ptr::from_ref(record).cast_mut().cast(),
-                handle_keys: [HANDLE_KEYS[0], HANDLE_KEYS[1]],
             };
             // SAFETY: the data behind the code is large enough for a record, aligned to a page, and nobody else has it.
             unsafe { placed.data::<DirectRecord>().write(record) };

@@ -1,19 +1,22 @@
 //! Handles: 32-bit names that an app has for native objects it cannot see.
 //!
 //! ```text
-//!   handle = (generation << 20 | index) ^ (secret << 20)      index 1..2^20, generation and secret 12 bits
+//!   handle = generation << 20 | index      index 1..2^20, generation 12 bits, from the app's secret on
 //! ```
 //!
-//! An index is never 0, so neither is a handle: 0 stands for NULL. The generation tells a slot's present object from earlier ones, and
-//! the secret makes one app's handles mean nothing to another. The same object has the same handle as long as it is alive.
+//! An index is never 0, so neither is a handle: 0 stands for NULL. The generation tells a slot's present object from earlier ones, and where
+//! an app's begin is its secret, which makes its handles mean nothing to another. The same object has the same handle as long as it is alive.
 //!
-//! A lookup is done by the shapes themselves: the slot at the handle's index has the whole handle and the number of its type as its key, so that one comparison
+//! A lookup is done by the shapes themselves: the slot at the handle's index has the whole handle and the number of its type as its key, so that comparing it
 //! says that it is this app's, of this type, and alive ([`vmctx::handles`](wasmbridge_artifact::vmctx::handles)). What does not compare comes
 //! here: a base type, and everything that is wrong, to be told apart.
+//!
+//! Callbacks find handles of objects by themselves, too, and open slots for objects that have none (`lent.rs`).
 //!
 //! Types may have base types, as libraries with "handles" and "kinds of handles" have them: what is a `uv_timer_t *` is a `uv_handle_t *` too, and
 //! has one handle as both. Types without a common base are different objects, even at one address: a struct and its first member are.
 
+mod lent;
 mod slots;
 mod types;
 
@@ -24,15 +27,21 @@ use self::types::TypeIds;
 pub(crate) use self::types::{HandleTypes, TypeId};
 use super::Refused;
 use crate::addresses::AddressMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use wasmbridge_artifact::vmctx::handles::{INDEX_BITS, INDEX_MASK, key};
 use wasmbridge_trampolines::signature::Value;
-use wasmbridge_trampolines::{Crossing, Signature};
+use wasmbridge_trampolines::{Crossing, ObjectTypes, Signature};
+
+/// Slots without a generation left that wait before they are used again from their first one on. So a handle of one of them comes again when this many times
+/// half the generations, 134 million, others have been given out.
+const RESTING: usize = 1 << 16;
 
 /// The handles of one instance.
 #[derive(Debug)]
 pub(crate) struct HandleTable {
     types: TypeIds,
+    /// the first generation of each slot, in the lower half of all
     secret: u32,
     slots: Slots,
     /// where shapes look for the table: a word of the vmctx
@@ -41,6 +50,8 @@ pub(crate) struct HandleTable {
     used: u32,
     /// the first of the free ones among them, 0 if there is none
     free: u32,
+    /// those that have had their last generation, the longest ago first
+    resting: VecDeque<u32>,
     /// by address and root of the type
     by_object: AddressMap<(usize, TypeId), u32>,
     /// Handles in the order in which they were given out, if any type has a destructor; some may have ended.
@@ -48,23 +59,26 @@ pub(crate) struct HandleTable {
 }
 
 impl HandleTable {
-    /// An empty table; `secret` differs between instances, `types` says which are others too. `published` is the word in which shapes find it, or null.
-    pub(crate) fn new(secret: u32, types: Arc<HandleTypes>, published: *mut *const u64) -> HandleTable {
+    /// An empty table; `secret` differs between instances, `types` says which are others too, `numbers` are the engine's. `published` is the word in which
+    /// shapes find it, or null.
+    pub(crate) fn new(
+        secret: u32,
+        types: Arc<HandleTypes>,
+        numbers: ObjectTypes,
+        published: *mut *const u64,
+    ) -> HandleTable {
         HandleTable {
-            types: TypeIds::new(types),
-            secret: secret << INDEX_BITS,
+            types: TypeIds::new(types, numbers),
+            // Not 0, so that a slot which has no more generations can be told from a new one.
+            secret: secret % (NO_GENERATION / 2) + 1,
             slots: Slots::default(),
             published,
             used: 1,
             free: 0,
+            resting: VecDeque::new(),
             by_object: AddressMap::default(),
             given: Vec::new(),
         }
-    }
-
-    /// The keys of the types of handles among a function's parameters, for its [record](wasmbridge_artifact::vmctx::ThunkRecord::handle_keys).
-    pub(crate) fn keys(&mut self, signature: &Signature) -> Box<[u64]> {
-        signature.handle_types().into_iter().map(|ty| key(self.types.id(ty).0, 0)).collect()
     }
 
     /// The types of a function's parameters that are handles, by their numbers; `None` if there are none.
@@ -100,8 +114,9 @@ impl HandleTable {
             self.remove(handle);
         }
         let (index, generation) = self.take()?;
-        let handle = (generation << INDEX_BITS | index) ^ self.secret;
+        let handle = generation << INDEX_BITS | index;
         self.slots.fill(index, key(ty.0, handle), object);
+        self.slots.enter_bucket(index);
         self.by_object.insert(place, index);
         if self.types.declared.have_destructors() {
             self.remember(handle);
@@ -117,6 +132,10 @@ impl HandleTable {
             self.free = next;
             return Ok((index, generation));
         }
+        if self.resting.len() > RESTING || (self.used > INDEX_MASK && !self.resting.is_empty()) {
+            let rested = self.resting.pop_front().expect("there is one");
+            return Ok((rested, self.secret));
+        }
         if self.used > INDEX_MASK {
             return Err(format!("the app has {INDEX_MASK} live handles, which is the limit"));
         }
@@ -128,7 +147,7 @@ impl HandleTable {
             }
         }
         self.used += 1;
-        Ok((self.used - 1, 0))
+        Ok((self.used - 1, self.secret))
     }
 
     fn remember(&mut self, handle: u32) {
@@ -185,15 +204,17 @@ impl HandleTable {
 
     /// What is wrong with a handle that is not alive.
     fn why_not(&self, handle: u32) -> Refused {
-        let (index, generation) = (handle & INDEX_MASK, (handle ^ self.secret) >> INDEX_BITS);
+        let (index, generation) = (handle & INDEX_MASK, handle >> INDEX_BITS);
         if index == 0 || index >= self.used {
             return format!("{handle:#x} is not a handle of this app: forged, or another app's");
         }
         // Generations count up: one that has not been reached was never given out.
-        let given_out = match self.parts(index).1 {
-            0 => generation < self.slots.free(index).generation,
-            live => generation < (live ^ self.secret) >> INDEX_BITS,
+        let next = match (self.parts(index).1, self.lent_generation(index)) {
+            (0, Some(next)) => next,
+            (0, None) => self.slots.free(index).generation,
+            (live, _) => live >> INDEX_BITS,
         };
+        let given_out = self.secret <= generation && generation < next;
         let what =
             if given_out { "is stale: its object is gone, or was only lent" } else { "was never given to this app" };
         format!("handle {handle:#x} {what}")
@@ -212,10 +233,17 @@ impl HandleTable {
         // One that has ended already may have another object in its place.
         let Some((index, ty)) = self.live(handle) else { return };
         self.by_object.remove(&(self.slots.object(index), self.types.root(ty)));
-        let generation = ((handle ^ self.secret) >> INDEX_BITS) + 1;
+        self.slots.leave_bucket(index);
+        self.put_back(index, (handle >> INDEX_BITS) + 1);
+        self.prepare_lent();
+    }
+
+    /// Makes a slot free, whose next object is to have this generation.
+    fn put_back(&mut self, index: u32, generation: u32) {
         self.slots.clear(index, Free { generation, next: self.free });
-        // A slot whose generations are used up is not used again, so that an old handle never means a new object.
-        if generation != NO_GENERATION {
+        if generation == NO_GENERATION {
+            self.resting.push_back(index);
+        } else {
             self.free = index;
         }
     }
@@ -232,7 +260,7 @@ mod tests {
     use super::*;
 
     fn table(secret: u32) -> HandleTable {
-        HandleTable::new(secret, Arc::default(), std::ptr::null_mut())
+        HandleTable::new(secret, Arc::default(), Default::default(), std::ptr::null_mut())
     }
 
     #[test]
@@ -257,7 +285,8 @@ mod tests {
         let mut reason = |handle, ty: &str| table.get(handle, ty).unwrap_err();
         assert!(reason(handle, "stmt").contains("is a `db *`, expected `stmt *`"));
         assert!(reason(handle + 7, "db").contains("not a handle of this app"));
-        assert!(reason(handle ^ (1 << INDEX_BITS), "db").contains("never given"));
+        assert!(reason(handle + (1 << INDEX_BITS), "db").contains("never given"));
+        assert!(reason(handle - (1 << INDEX_BITS), "db").contains("never given"), "less than the secret");
         assert!(reason(5 << INDEX_BITS, "db").contains("not a handle"), "index 0");
         table.remove(handle);
         assert!(table.get(handle, "db").unwrap_err().contains("stale"));
@@ -274,7 +303,7 @@ mod tests {
         assert!(types.derive("handle", "tick").unwrap_err().contains("each would be the other"));
         assert!(types.derive("timer", "stream").unwrap_err().contains("one base"));
         assert_eq!(types.derive("timer", "handle"), Ok(()), "said twice");
-        let mut table = HandleTable::new(9, Arc::new(types), std::ptr::null_mut());
+        let mut table = HandleTable::new(9, Arc::new(types), Default::default(), std::ptr::null_mut());
 
         let (timer, _) = table.insert(0x1000, "timer").unwrap();
         assert_eq!(table.insert(0x1000, "handle"), Ok((timer, false)));
@@ -296,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_given_up_after_its_last_generation() {
+    fn a_slot_rests_after_its_last_generation() {
         let mut table = table(0);
         let mut seen = std::collections::HashSet::new();
         for _ in 0..3 * (NO_GENERATION) {
@@ -304,5 +333,15 @@ mod tests {
             assert!(seen.insert(handle), "{handle:#x} was given out twice");
             table.remove(handle);
         }
+        let rested = table.resting.len();
+        assert!(rested >= 3, "{rested} slots");
+
+        // When all have been used, or many rest, the one that has rested for longest begins anew.
+        let oldest = table.resting[0];
+        table.used = INDEX_MASK + 1;
+        table.free = 0;
+        let (handle, _) = table.insert(0x1000, "db").unwrap();
+        assert_eq!(handle, 1 << INDEX_BITS | oldest);
+        assert_eq!(table.resting.len(), rested - 1);
     }
 }

@@ -1,8 +1,9 @@
-//! Types of objects: which are others too, and their numbers in one app's table.
+//! Types of objects: which are others too, and those that one app's table has met.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::Arc;
+use wasmbridge_trampolines::ObjectTypes;
 
 /// Which types of objects are others, too.
 #[derive(Debug, Clone, Default)]
@@ -54,7 +55,7 @@ impl HandleTypes {
     }
 }
 
-/// The number of a type in one table.
+/// The number of a type: of all its engine's tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct TypeId(pub(super) u32);
 
@@ -63,12 +64,13 @@ impl TypeId {
     pub(super) const NONE: TypeId = TypeId(0);
 }
 
-/// The types that a table has met, by number.
+/// The types that a table has met.
 #[derive(Debug, Default)]
 pub(super) struct TypeIds {
     pub(super) declared: Arc<HandleTypes>,
-    /// The first has number 1. There are a few, a few dozens at most: they are looked through.
-    types: Vec<Type>,
+    numbers: ObjectTypes,
+    /// By number, from 1 on.
+    types: Vec<Option<Type>>,
 }
 
 #[derive(Debug)]
@@ -82,29 +84,36 @@ struct Type {
 
 impl TypeIds {
     /// None yet.
-    pub(super) fn new(declared: Arc<HandleTypes>) -> TypeIds {
-        TypeIds { declared, ..TypeIds::default() }
+    pub(super) fn new(declared: Arc<HandleTypes>, numbers: ObjectTypes) -> TypeIds {
+        TypeIds { declared, numbers, types: Vec::new() }
     }
 
     /// The number of a type.
     pub(super) fn id(&mut self, name: &str) -> TypeId {
-        if let Some(index) = self.types.iter().position(|ty| *ty.name == *name) {
+        // There are a few, a few dozens at most: they are looked through.
+        let named = |ty: &Option<Type>| ty.as_ref().is_some_and(|ty| *ty.name == *name);
+        if let Some(index) = self.types.iter().position(named) {
             return TypeId(index as u32 + 1);
         }
         let base = self.declared.bases.get(name).cloned().map(|base| self.id(&base));
-        let id = TypeId(self.types.len() as u32 + 1);
+        let id = TypeId(self.numbers.number(name));
         let inherited = base.and_then(|base| self.of(base).destructor);
-        self.types.push(Type {
+        let ty = Type {
             destructor: self.declared.destructors.get(name).copied().or(inherited),
             root: base.map_or(id, |base| self.of(base).root),
             base,
             name: Arc::from(name),
-        });
+        };
+        let index = id.0 as usize - 1;
+        if self.types.len() <= index {
+            self.types.resize_with(index + 1, || None);
+        }
+        self.types[index] = Some(ty);
         id
     }
 
     fn of(&self, id: TypeId) -> &Type {
-        &self.types[id.0 as usize - 1]
+        self.types[id.0 as usize - 1].as_ref().expect("it has been met")
     }
 
     pub(super) fn name(&self, id: TypeId) -> &Arc<str> {

@@ -235,7 +235,7 @@ impl<'a> Converter<'a> {
                 let object = pointer_like(self.instance, &value.crossing, guest, value.is_const)?;
                 // What a struct that C keeps has in it C has now.
                 match self.copies.kept {
-                    true => self.instance.scopes.handles.borrow_mut().remove(guest as u32),
+                    true => self.instance.scopes.handles().remove(guest as u32),
                     false => self.copies.handles.push(guest as u32),
                 }
                 Ok(object)
@@ -482,7 +482,7 @@ impl Copies {
             }
         }
         for handle in self.handles.drain(..) {
-            instance.scopes.handles.borrow_mut().remove(handle);
+            instance.scopes.handles().remove(handle);
         }
         for (_, shadow, end) in self.shadows.drain(..) {
             if end == End::Hold && shadow.end_call() {

@@ -156,8 +156,17 @@ pub(super) fn address(base: u8, offset: i32) -> Amode<u8> {
 
 /// `[base + 8 * index + offset]`
 pub(super) fn element(base: u8, index: u8, offset: i32) -> GprMem<u8, u8> {
+    scaled(base, index, Scale::Eight, offset)
+}
+
+/// `[base + index + offset]`
+pub(super) fn indexed(base: u8, index: u8, offset: i32) -> GprMem<u8, u8> {
+    scaled(base, index, Scale::One, offset)
+}
+
+fn scaled(base: u8, index: u8, scale: Scale, offset: i32) -> GprMem<u8, u8> {
     let (index, simm32) = (NonRspGpr::new(index), AmodeOffset::new(offset));
-    GprMem::Mem(Amode::ImmRegRegShift { base, index, scale: Scale::Eight, simm32, trap: None })
+    GprMem::Mem(Amode::ImmRegRegShift { base, index, scale, simm32, trap: None })
 }
 
 /// Where the assembler puts bytes. Distances are left 0 and filled in by whoever emitted them.

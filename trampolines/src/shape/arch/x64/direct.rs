@@ -35,9 +35,9 @@
 //!     mov   r11, [r10 + handles]
 //!     mov   r9d, edi
 //!     and   r9d, index_mask
-//!     mov   eax, edi
-//!     add   rax, [record.handle_keys]    ; what the slot's key must be
-//!     cmp   rax, [r11 + 8 * r9]
+//!     cmp   [r11 + 8 * r9], edi          ; is it this one's slot?
+//!     jne   null or slow
+//!     cmp   [r11 + 8 * r9 + 4], number   ; of the type
 //!     jne   null or slow
 //!     mov   rdi, [r11 + 8 * r9 + object]
 //! ```
@@ -50,6 +50,7 @@
 
 use super::asm::{ARGUMENTS, Assembled, Assembler, If, Label, address, element, memory};
 use super::numbers;
+use crate::objects::ObjectTypes;
 use crate::signature::{Crossing, Scalar, Signature};
 use cranelift_assembler_x64::gpr::enc::*;
 use cranelift_assembler_x64::{Imm8, Imm32, Simm8, inst};
@@ -94,13 +95,13 @@ pub(in crate::shape) enum Direct {
 }
 
 /// What a call of a C function of this signature is to go to. Its wasm type [is passed as C passes it](is_direct).
-pub(in crate::shape) fn direct(signature: &Signature) -> Direct {
+pub(in crate::shape) fn direct(signature: &Signature, objects: &ObjectTypes) -> Direct {
     debug_assert!(is_direct(&signature.wasm_type()));
     // A thunk that saves all registers: see `Emit::trap_with_registers_saved`.
     if signature.unwind {
         return Direct::Thunk;
     }
-    let Some(params) = Param::all(signature) else { return Direct::Thunk };
+    let Some(params) = Param::all(signature, objects) else { return Direct::Thunk };
     let result = signature.result.as_ref().map(|result| &result.crossing);
     if !matches!(result, None | Some(Crossing::Scalar(_) | Crossing::User | Crossing::Pointer { .. })) {
         return Direct::Thunk;
@@ -143,17 +144,16 @@ enum Param {
         nonnull: bool,
     },
     Handle {
-        /// which of the record's keys is that of its type
-        key: i32,
+        /// of its type
+        number: u32,
         nonnull: bool,
     },
 }
 
 impl Param {
     /// Those in integer registers; `None` if some are not converted here.
-    fn all(signature: &Signature) -> Option<Vec<Param>> {
+    fn all(signature: &Signature, objects: &ObjectTypes) -> Option<Vec<Param>> {
         let mut params = Vec::new();
-        let types = signature.handle_types();
         for param in &signature.params {
             params.push(match param.crossing {
                 Crossing::Scalar(Scalar::Float | Scalar::Double) => continue,
@@ -164,8 +164,7 @@ impl Param {
                     Param::Pointer { size, nonnull: param.nonnull }
                 }
                 Crossing::Handle { ref type_name, ends: false } => {
-                    let number = types.iter().position(|ty| ty == type_name).filter(|&n| n < handles::DIRECT_TYPES)?;
-                    Param::Handle { key: direct::HANDLE_KEYS + 8 * number as i32, nonnull: param.nonnull }
+                    Param::Handle { number: objects.number(type_name), nonnull: param.nonnull }
                 }
                 _ => return None,
             });
@@ -211,7 +210,7 @@ impl Code<'_> {
         }
         let all: Vec<_> = registers()
             .filter_map(|(param, register)| match *param {
-                Param::Handle { key, nonnull } => Some((register, key, nonnull)),
+                Param::Handle { number, nonnull } => Some((register, number, nonnull)),
                 _ => None,
             })
             .collect();
@@ -220,9 +219,9 @@ impl Code<'_> {
                 self.load_vmctx();
             }
             self.asm.emit(inst::movq_rm::new(R11, memory(R10, head::HANDLES)));
-            for &(register, key, nonnull) in &all {
+            for &(register, number, nonnull) in &all {
                 let (failed, checked) = (self.asm.label(), self.asm.label());
-                self.handle(register, key, failed);
+                self.handle(register, number, failed);
                 if register == *last {
                     self.asm.emit(inst::movq_rm::new(register, element(R11, SLOT, handles::OBJECT)));
                 }
@@ -274,12 +273,12 @@ impl Code<'_> {
     }
 
     /// Checks a handle, whose slot is then in [`SLOT`]: see [`handles`]. The table is in `r11`.
-    fn handle(&mut self, register: u8, key: i32, failed: Label) {
+    fn handle(&mut self, register: u8, number: u32, failed: Label) {
         self.slot(register);
         let asm = &mut self.asm;
-        asm.emit(inst::movl_mr::new(RAX, register));
-        asm.with_record(key, |record| inst::addq_rm::new(RAX, record).into());
-        asm.emit(inst::cmpq_rm::new(RAX, element(R11, SLOT, 0)));
+        asm.emit(inst::cmpl_mr::new(element(R11, SLOT, 0), register));
+        asm.jump(If::NotEqual, failed);
+        asm.emit(inst::cmpl_mi::new(element(R11, SLOT, 4), Imm32::new(number)));
         asm.jump(If::NotEqual, failed);
     }
 

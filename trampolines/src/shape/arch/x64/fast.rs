@@ -36,8 +36,10 @@
 //! the same registers as the C function but one place further, behind its vmctx; floats stay where they are.
 
 use super::asm::{ARGUMENTS, Assembled, Assembler, If, Label, memory};
+use super::lent::{self, Lent};
 use super::numbers;
 use super::shown::{self, Shown};
+use crate::objects::ObjectTypes;
 use crate::signature::{Crossing, Scalar, Signature, Value};
 use cranelift_assembler_x64::gpr::enc::*;
 use cranelift_assembler_x64::{Imm8, inst};
@@ -49,8 +51,8 @@ use wasmbridge_artifact::vmctx::{callback, crossing, head};
 const FLOAT_ARGUMENTS: usize = 8;
 
 /// The fast entry of a signature, if it can have one.
-pub(in crate::shape) fn fast_entry(signature: &Signature) -> Option<Assembled> {
-    let arguments = Argument::all(signature)?;
+pub(in crate::shape) fn fast_entry(signature: &Signature, objects: &ObjectTypes) -> Option<Assembled> {
+    let arguments = Argument::all(signature, objects)?;
     let result = match signature.result.as_ref().map(|result| &result.crossing) {
         None => None,
         Some(Crossing::Scalar(scalar)) => Some(*scalar),
@@ -62,29 +64,22 @@ pub(in crate::shape) fn fast_entry(signature: &Signature) -> Option<Assembled> {
     let slow = asm.label();
     // At most as many as there are registers.
     let windows = arguments.iter().filter(|argument| matches!(argument.kind, Kind::Window(_))).count();
-    let shows = windows > 0;
-    let mut entry = Entry { asm, slow };
-    if shows {
+    let lents: Vec<(Lent, u8)> = arguments.iter().filter_map(Argument::lent).collect();
+    let can_open = Lent::can_open(lents.len());
+    if windows > 0 && !lents.is_empty() || !can_open && !lent::may_be_known(&lents) {
+        return None;
+    }
+    let mut entry = Entry { asm, slow, arguments, result, lents };
+    if windows > 0 {
         shown::admit(&mut entry.asm, slow);
     } else {
         entry.admit();
     }
-    entry.check(&arguments);
-    entry.push_frame();
-    if shows {
-        shown::begin(&mut entry.asm, windows);
-    }
-    entry.convert(&arguments);
-    entry.call();
-    let end = shows.then(|| shown::end(&mut entry.asm));
-    if let Some(scalar) = result {
-        numbers::result_into_native(&mut entry.asm, scalar);
-    }
-    entry.pop_frame();
-    if let Some(end) = end {
-        entry.in_frame_again();
-        end.finish(&mut entry.asm);
-        entry.frame_is_gone();
+    entry.check();
+    match entry.lents.is_empty() {
+        true if windows > 0 => entry.run(Run::Showing(windows)),
+        true => entry.run(Run::Plain),
+        false => entry.run_with_handles(can_open),
     }
     // The complete callback follows.
     entry.asm.bind(slow);
@@ -102,6 +97,17 @@ enum Kind {
     Number(Scalar),
     Pointer,
     Window(Shown),
+    Handle(Lent),
+}
+
+/// What there is to do around the call of the wasm function.
+#[derive(Clone, Copy)]
+enum Run {
+    Plain,
+    /// so many arguments are shown
+    Showing(usize),
+    /// slots are opened for handles
+    Lending,
 }
 
 impl Argument {
@@ -110,16 +116,29 @@ impl Argument {
         place + 1 == arguments.len() && matches!(self.kind, Kind::Pointer)
     }
 
+    /// What the app gets a handle of, and its register.
+    fn lent(&self) -> Option<(Lent, u8)> {
+        match self.kind {
+            Kind::Handle(lent) => Some((lent, self.from)),
+            _ => None,
+        }
+    }
+
     /// The arguments in integer registers; `None` if some travel on the stack or are not converted inline.
-    fn all(signature: &Signature) -> Option<Vec<Argument>> {
+    fn all(signature: &Signature, objects: &ObjectTypes) -> Option<Vec<Argument>> {
         let is_float = |param: &&Value| matches!(param.crossing, Crossing::Scalar(Scalar::Float | Scalar::Double));
         let floats = signature.params.iter().filter(is_float).count();
+        let mut handles = 0;
         let kinds = signature.params.iter().filter(|param| !is_float(param)).map(|param| match param.crossing {
             Crossing::Scalar(scalar) => Some(Kind::Number(scalar)),
             Crossing::Pointer { .. } => Some(Kind::Pointer),
             // Zero-extended on its way out; of a native value that has more, nothing is cut off.
             Crossing::User => Some(Kind::Number(Scalar::ULONG)),
             _ if param.window => Shown::of(param, signature).map(Kind::Window),
+            Crossing::Handle { .. } => {
+                handles += 1;
+                Lent::of(param, objects, handles - 1).map(Kind::Handle)
+            }
             _ => None,
         });
         let kinds = kinds.collect::<Option<Vec<Kind>>>()?;
@@ -136,7 +155,7 @@ fn gathers(arguments: &[Argument]) -> bool {
     arguments.iter().any(|argument| match argument.kind {
         Kind::Pointer => true,
         Kind::Number(Scalar::Int(int)) => int.narrows() && !int.signed,
-        Kind::Number(_) | Kind::Window(_) => false,
+        Kind::Number(_) | Kind::Window(_) | Kind::Handle(_) => false,
     })
 }
 
@@ -144,12 +163,17 @@ struct Entry {
     asm: Assembler,
     /// the complete callback
     slow: Label,
+    arguments: Vec<Argument>,
+    /// as what the result crosses
+    result: Option<Scalar>,
+    /// the arguments that the app gets handles of, and their registers
+    lents: Vec<(Lent, u8)>,
 }
 
 impl Entry {
     /// The entry check.
     fn admit(&mut self) {
-        let Entry { asm, slow } = self;
+        let Entry { asm, slow, .. } = self;
         asm.with_record(callback::VMCTX, |record| inst::movq_rm::new(RAX, record).into());
         asm.emit(inst::cmpq_rm::new(RSP, memory(RAX, head::STACK_LIMIT)));
         asm.jump(If::Below, *slow);
@@ -158,10 +182,10 @@ impl Entry {
         asm.jump(If::AboveOrEqual, *slow);
     }
 
-    /// The checks of all arguments: nothing that the C caller passed is changed before they are all done.
-    fn check(&mut self, arguments: &[Argument]) {
-        let Entry { asm, slow } = self;
-        for argument in arguments {
+    /// The checks of all arguments but handles: nothing that the C caller passed is changed before they are all done.
+    fn check(&mut self) {
+        let Entry { asm, slow, arguments, .. } = self;
+        for argument in &*arguments {
             if let Kind::Window(shown) = &argument.kind {
                 shown.check(asm, *slow, argument.from);
             }
@@ -206,17 +230,71 @@ impl Entry {
         }
     }
 
+    /// Runs the callback in two ways, with the entry check and the other arguments' checks behind it: where the app has handles of all objects, and, if there are
+    /// slots for so many, where it is lent some.
+    fn run_with_handles(&mut self, can_open: bool) {
+        let lend = if can_open { self.asm.label() } else { self.slow };
+        lent::load_table(&mut self.asm);
+        if lent::may_be_known(&self.lents) {
+            lent::check(&mut self.asm, &self.lents, lend, self.slow);
+            self.run(Run::Plain);
+        }
+        if can_open {
+            self.asm.bind(lend);
+            lent::check_slots(&mut self.asm, &self.lents, self.slow);
+            self.run(Run::Lending);
+        }
+    }
+
+    /// Calls the wasm function and returns what it does: all has been checked.
+    fn run(&mut self, run: Run) {
+        self.push_frame();
+        match run {
+            Run::Plain => {}
+            Run::Showing(windows) => shown::begin(&mut self.asm, windows),
+            Run::Lending => lent::begin(&mut self.asm),
+        }
+        self.convert(run);
+        self.call();
+        let (shown, lent) = match run {
+            Run::Plain => (None, None),
+            Run::Showing(_) => (Some(shown::end(&mut self.asm)), None),
+            Run::Lending => (None, Some(lent::end(&mut self.asm, &self.lents))),
+        };
+        if let Some(scalar) = self.result {
+            numbers::result_into_native(&mut self.asm, scalar);
+        }
+        self.pop_frame();
+        if let Run::Plain = run {
+            return;
+        }
+        self.in_frame_again();
+        if let Some(end) = shown {
+            end.finish(&mut self.asm);
+        }
+        if let Some(end) = lent {
+            end.finish(&mut self.asm);
+        }
+        self.frame_is_gone();
+    }
+
     /// Moves arguments to where the wasm function takes them: from the last one on, because each takes the next one's register.
-    fn convert(&mut self, arguments: &[Argument]) {
+    fn convert(&mut self, run: Run) {
+        let Entry { asm, arguments, lents, .. } = self;
+        let only = lents.len() == 1;
         for (place, argument) in arguments.iter().enumerate().rev() {
             let &Argument { from, to, ref kind } = argument;
             match *kind {
-                Kind::Number(scalar) => numbers::into_wasm(&mut self.asm, scalar, to, from),
+                Kind::Number(scalar) => numbers::into_wasm(asm, scalar, to, from),
+                Kind::Handle(lent) => match run {
+                    Run::Lending => lent.open(asm, to, from, only),
+                    _ => lent.take(asm, to, from, only),
+                },
                 // Already there, if an earlier check was gathered first.
                 Kind::Pointer
                     if place > 0 && argument.is_last_pointer(place, arguments) && gathers(&arguments[..place]) => {}
                 // Of a window too: it is a region.
-                Kind::Pointer | Kind::Window(_) => self.asm.emit(inst::movl_mr::new(to, from)),
+                Kind::Pointer | Kind::Window(_) => asm.emit(inst::movl_mr::new(to, from)),
             }
         }
     }

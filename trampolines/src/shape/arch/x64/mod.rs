@@ -3,6 +3,7 @@
 mod asm;
 mod direct;
 mod fast;
+mod lent;
 mod numbers;
 mod shown;
 
