@@ -277,6 +277,13 @@ impl Module {
         self.imports.iter().filter(|i| matches!(i.kind, ImportKind::Table(_))).count()
     }
 
+    /// Whether the runtime puts C functions that the app is given into a table: into table 0, if it is one of functions and can grow. The compiler takes it
+    /// that what is in other tables was put there by WebAssembly.
+    pub fn takes_native_functions(&self, table: u32) -> bool {
+        let can = |ty: &TableType| ty.element == RefType::FUNC && ty.maximum != Some(ty.minimum);
+        table == 0 && self.tables.first().is_some_and(can)
+    }
+
     /// How many memories are imported.
     pub fn imported_memories(&self) -> usize {
         self.imports.iter().filter(|i| matches!(i.kind, ImportKind::Memory(_))).count()

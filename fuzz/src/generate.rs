@@ -3,7 +3,9 @@
 use crate::engines::IMPORTS;
 use arbitrary::Unstructured;
 use std::sync::OnceLock;
+use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_smith::{Config, Module};
+use wasmparser::{Export, ExternalKind, Parser, TableType};
 
 /// How often a loop or function may begin before a module that is run traps.
 const FUEL: u32 = 20_000;
@@ -26,7 +28,14 @@ pub fn runnable(number: u64) -> Vec<u8> {
         gc_enabled: false,
         ..config(&mut random)
     };
-    ending(config, number, 0, FUEL)
+    if random.u8(..) < 50 {
+        // No instruction changes a table, and most functions in one are of the same few types.
+        let plain = Config { reference_types_enabled: false, bulk_memory_enabled: false, max_types: 2, ..config };
+        return with_private_tables(&ending(plain, number, 0, FUEL));
+    }
+    let private = random.bool();
+    let module = ending(config, number, 0, FUEL);
+    if private { with_private_tables(&module) } else { module }
 }
 
 /// A module that ends, with all that wasmbridge can run and wasmi cannot, too: for wasmbridge to run twice.
@@ -110,6 +119,32 @@ pub fn anything(number: u64) -> Vec<u8> {
         ..Config::default()
     };
     make(config, number, 1, 5_000).to_bytes()
+}
+
+/// The same module, but that its tables cannot grow and nobody sees them from outside: the compiler knows more of such tables.
+fn with_private_tables(module: &[u8]) -> Vec<u8> {
+    struct Private;
+    impl Reencode for Private {
+        type Error = std::convert::Infallible;
+
+        fn table_type(&mut self, ty: TableType) -> Result<wasm_encoder::TableType, Error<Self::Error>> {
+            utils::table_type(self, TableType { maximum: Some(ty.initial), ..ty })
+        }
+
+        fn parse_export(
+            &mut self,
+            exports: &mut wasm_encoder::ExportSection,
+            export: Export<'_>,
+        ) -> Result<(), Error<Self::Error>> {
+            match export.kind {
+                ExternalKind::Table => Ok(()),
+                _ => utils::parse_export(self, exports, export),
+            }
+        }
+    }
+    let mut private = wasm_encoder::Module::new();
+    Private.parse_core_module(&mut private, Parser::new(0), module).expect("it is valid");
+    private.finish()
 }
 
 fn make(config: Config, number: u64, kind: u64, len: usize) -> Module {

@@ -5,11 +5,13 @@
 mod constexpr;
 mod names;
 mod segments;
+mod tables;
 mod types;
 
 use crate::{CompileError, Config, image, limits};
 use cranelift_codegen::isa::TargetIsa;
 use names::Names;
+pub(crate) use tables::KnownTable;
 pub(crate) use types::{heap as heap_type, reference as reference_type, value as value_type};
 use wasmbridge_artifact::module::{Export, ExternIndex, Import, ImportKind, Module};
 use wasmbridge_artifact::{GlobalType, TypeKind, ValType, VmLayout};
@@ -42,6 +44,8 @@ pub(crate) struct Input<'a> {
     pub(crate) layout: VmLayout,
     /// how much of it is imported
     pub(crate) imported: Imported,
+    /// what is known of each table
+    pub(crate) tables: Vec<KnownTable>,
     /// the functions' bodies
     pub(crate) bodies: Vec<Body<'a>>,
     /// of each function, imported ones first, its name; empty where it has none
@@ -288,7 +292,8 @@ impl<'a> Reader<'a> {
         let layout = VmLayout::new(&module).ok_or_else(|| too_large(&module))?;
         let names = self.names.functions(&module);
         let (kinds, bodies) = (self.kinds, self.bodies);
-        Ok(Input { imported: Imported::of(&module), module, kinds, layout, bodies, names, data, image })
+        let tables = tables::known(&module, &bodies);
+        Ok(Input { imported: Imported::of(&module), module, kinds, layout, tables, bodies, names, data, image })
     }
 }
 

@@ -2,7 +2,6 @@
 //! passes alike, which are called as C functions ([`FunctionImport::direct`]).
 
 use super::exception::Callee;
-use super::flags::Region;
 use super::{Translator, direct_signature, trap, wasm_signature};
 use cranelift_codegen::ir::{
     ExtFuncData, ExternalName, FuncRef, InstBuilder, MemFlagsData, SigRef, Type, UserExternalName, Value, types,
@@ -87,39 +86,45 @@ impl Translator<'_, '_> {
 
     fn call_indirect(&mut self, ty: u32, table: u32, ret: Return) {
         let index = self.pop();
-        let element = self.table_element(table, index, TrapCode::UndefinedElement);
-        let tables = self.trusted(Region::Tables);
-        let funcref = self.builder.ins().load(types::I64, tables, element, 0);
+        let funcref = self.load_element(table, index, TrapCode::UndefinedElement);
         let holds = self.module.tables[table as usize].element;
-        if holds.nullable {
-            self.builder.ins().trapz(funcref, trap::to_clif(TrapCode::UninitializedElement));
+        let contents = self.tables[table as usize].contents.as_ref();
+        let mut null = holds.nullable.then_some(TrapCode::UninitializedElement);
+        // A table of references to functions of this type holds no others; one that nobody changes, only what was put there first.
+        let is_declared_subtype = |sub, sup| self.module.is_declared_subtype(sub, sup);
+        let are_all = holds.heap.is_subtype_of(HeapType::Type(TypeKind::Func, ty), is_declared_subtype)
+            || contents.is_some_and(|contents| contents.types.iter().all(|&found| is_declared_subtype(found, ty)));
+        if !are_all {
+            self.check_function_type(funcref, ty, null.take());
         }
-        // A table of references to functions of this type holds no others.
-        let wanted = HeapType::Type(TypeKind::Func, ty);
-        if !holds.heap.is_subtype_of(wanted, |sub, sup| self.module.is_declared_subtype(sub, sup)) {
-            self.check_function_type(funcref, ty);
-        }
-        self.call_funcref(ty, funcref, ret);
+        let own = contents.is_some_and(|contents| contents.own);
+        self.call_funcref(ty, funcref, null, own, ret);
     }
 
     /// Calls through a reference, which has the type.
     fn call_ref(&mut self, ty: u32, ret: Return) {
         let funcref = self.pop();
-        self.builder.ins().trapz(funcref, trap::to_clif(TrapCode::NullReference));
-        self.call_funcref(ty, funcref, ret);
+        self.call_funcref(ty, funcref, Some(TrapCode::NullReference), false, ret);
     }
 
-    /// Calls a function of this type by its reference, which is not null.
-    fn call_funcref(&mut self, ty: u32, funcref: Value, ret: Return) {
-        let code = self.funcref_field(types::I64, funcref, offset_of!(VmFuncRef, code));
-        let vmctx = self.funcref_field(types::I64, funcref, offset_of!(VmFuncRef, vmctx));
+    /// Calls a function of this type by its reference. `null` is the trap if that may be null; with `own` it is a function of this instance.
+    fn call_funcref(&mut self, ty: u32, funcref: Value, null: Option<TrapCode>, own: bool, ret: Return) {
+        let code = self.funcref_field(types::I64, funcref, offset_of!(VmFuncRef, code), null);
+        let vmctx = match own {
+            true => self.vmctx,
+            false => self.funcref_field(types::I64, funcref, offset_of!(VmFuncRef, vmctx), None),
+        };
         self.call_code(ty, code, vmctx, ret);
     }
 
-    /// Loads from a reference that is not null.
-    fn funcref_field(&mut self, ty: Type, funcref: Value, field: usize) -> Value {
+    /// Loads from a function reference. `null` is the trap if that may be null: the load itself finds it, because the first page of the address space
+    /// is never mapped.
+    pub(super) fn funcref_field(&mut self, ty: Type, funcref: Value, field: usize, null: Option<TrapCode>) -> Value {
         // A funcref's contents never change, but it is only there behind the check for null.
-        let contents = MemFlagsData::trusted().with_readonly();
+        let mut contents = MemFlagsData::trusted().with_readonly();
+        if let Some(code) = null {
+            contents = contents.with_trap_code(Some(trap::to_clif(code)));
+        }
         self.builder.ins().load(ty, contents, funcref, field as i32)
     }
 

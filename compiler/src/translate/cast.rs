@@ -213,7 +213,7 @@ impl Translator<'_, '_> {
 
     /// Answers whether a function, not null, is of a type.
     fn answer_function(&mut self, funcref: Value, index: u32, done: Block) {
-        let (found, expected) = self.function_types(funcref, index);
+        let (found, expected) = self.function_types(funcref, index, None);
         let same = self.builder.ins().icmp(IntCC::Equal, found, expected);
         if self.module.types[index as usize].is_final {
             return self.answer(same, done);
@@ -224,15 +224,15 @@ impl Translator<'_, '_> {
         self.answer(is, done);
     }
 
-    /// The type of a function, not null, and a type of the module, as the engine numbers them.
-    fn function_types(&mut self, funcref: Value, index: u32) -> (Value, Value) {
-        let found = self.builder.ins().load(types::I32, contents(), funcref, offset_of!(VmFuncRef, type_id) as i32);
+    /// The type of a function and a type of the module, as the engine numbers them. `null` is the trap if there may be no function.
+    fn function_types(&mut self, funcref: Value, index: u32, null: Option<TrapCode>) -> (Value, Value) {
+        let found = self.funcref_field(types::I32, funcref, offset_of!(VmFuncRef, type_id), null);
         (found, self.load_fixed(types::I32, self.layout.type_id(index)))
     }
 
-    /// Traps unless a function, not null, may be called as one of this type.
-    pub(super) fn check_function_type(&mut self, funcref: Value, index: u32) {
-        let (found, expected) = self.function_types(funcref, index);
+    /// Traps unless a function may be called as one of this type. `null` is the trap if there may be none.
+    pub(super) fn check_function_type(&mut self, funcref: Value, index: u32, null: Option<TrapCode>) {
+        let (found, expected) = self.function_types(funcref, index, null);
         let differ = self.builder.ins().icmp(IntCC::NotEqual, found, expected);
         if self.module.types[index as usize].is_final {
             return self.trap_if(differ, TrapCode::IndirectCallTypeMismatch);

@@ -46,7 +46,7 @@ use signature::direct_signature;
 pub(crate) use signature::{clif_type, wasm_signature};
 pub(crate) use trap::from_clif as trap_from_clif;
 
-use crate::read::{Body, Imported, Input};
+use crate::read::{Body, Imported, Input, KnownTable};
 use crate::{CompileError, limits};
 use builtin::Builtins;
 use call::Callees;
@@ -124,6 +124,8 @@ struct Translator<'a, 'f> {
     layout: &'a VmLayout,
     /// how many of each kind are imported: they come first
     imported: Imported,
+    /// what is known of each table
+    tables: &'a [KnownTable],
     builder: FunctionBuilder<'f>,
     /// the vmctx, the function's first parameter
     vmctx: Value,
@@ -168,6 +170,7 @@ impl<'a, 'f> Translator<'a, 'f> {
             kinds: &input.kinds,
             layout: &input.layout,
             imported: input.imported,
+            tables: &input.tables,
             vmctx: builder.block_params(entry)[0],
             builder,
             locals: Vec::new(),

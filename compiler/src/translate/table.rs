@@ -1,8 +1,8 @@
 //! Tables.
 
 use super::Translator;
-use super::flags::Region;
-use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
+use super::flags::{self, Region};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, condcodes::IntCC, types};
 use std::mem::offset_of;
 use wasmbridge_artifact::vmctx::{Place, TableDef};
 use wasmbridge_artifact::{Builtin, TrapCode};
@@ -17,9 +17,7 @@ impl Translator<'_, '_> {
         match *op {
             Operator::TableGet { table } => {
                 let index = self.pop();
-                let element = self.table_element(table, index, TrapCode::TableOutOfBounds);
-                let flags = self.trusted(Region::Tables);
-                let value = self.builder.ins().load(types::I64, flags, element, 0);
+                let value = self.load_element(table, index, TrapCode::TableOutOfBounds);
                 self.push(value);
             }
             Operator::TableSet { table } => {
@@ -69,8 +67,19 @@ impl Translator<'_, '_> {
         true
     }
 
+    /// An element, or a trap if the table has none of this index.
+    pub(super) fn load_element(&mut self, table: u32, index: Value, code: TrapCode) -> Value {
+        let element = self.table_element(table, index, code);
+        let flags = match self.tables[table as usize].contents {
+            // It never changes, but it is only there behind the comparison.
+            Some(_) => MemFlagsData::trusted().with_readonly(),
+            None => self.trusted(Region::Tables),
+        };
+        self.builder.ins().load(types::I64, flags, element, 0)
+    }
+
     /// The native address of an element, or a trap if the table has none of this index.
-    pub(super) fn table_element(&mut self, table: u32, index: Value, code: TrapCode) -> Value {
+    fn table_element(&mut self, table: u32, index: Value, code: TrapCode) -> Value {
         let index = self.widen(index);
         let length = self.table_length(table);
         let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, length);
@@ -82,16 +91,18 @@ impl Translator<'_, '_> {
 
     /// The current length in elements: a constant if the table cannot grow.
     fn table_length(&mut self, table: u32) -> Value {
-        let ty = &self.module.tables[table as usize];
-        if ty.maximum == Some(ty.minimum) {
-            return self.iconst(types::I64, ty.minimum as i64);
+        if self.tables[table as usize].fixed_len {
+            return self.iconst(types::I64, self.module.tables[table as usize].minimum as i64);
         }
         self.table_field(table, offset_of!(TableDef, len))
     }
 
-    /// Loads a field of the table's definition.
+    /// Loads a field of the table's definition. Only growth changes one.
     fn table_field(&mut self, table: u32, field: usize) -> Value {
-        let flags = self.trusted(Region::Definitions);
+        let flags = match self.tables[table as usize].fixed_len {
+            true => flags::fixed(),
+            false => self.trusted(Region::Definitions),
+        };
         let (definition, at) = match self.layout.table(table) {
             Place::Here(at) => (self.vmctx, at),
             Place::Behind(at) => (self.load_fixed(types::I64, at), 0),

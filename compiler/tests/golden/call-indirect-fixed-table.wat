@@ -10,23 +10,17 @@
 ;;   cmpq %rsp, %r10
 ;;   jnbe #trap=stk_ovf
 ;; block0:
-;;   movl %esi, %r8d
-;;   cmpq $0x4, %r8
+;;   movl %esi, %esi
+;;   cmpq $0x4, %rsi
 ;;   jnb #trap=user4
-;;   movq 0x70(%rdi), %rax
-;;   uninit  %rcx
-;;   xorq %rcx, %rcx
-;;   cmpq $0x4, %r8
-;;   cmovaeq %rcx, %r8
-;;   movq (%rax, %r8, 8), %rax
-;;   testq %rax, %rax
-;;   jz #trap=user5
-;;   movl 0x10(%rax), %ecx
-;;   cmpl 0x80(%rdi), %ecx
-;;   jnz #trap=user6
-;;   movq (%rax), %rcx
-;;   movq 8(%rax), %rdi
-;;   call    *%rcx
+;;   movq 0x70(%rdi), %r11
+;;   uninit  %rax
+;;   xorq %rax, %rax
+;;   cmpq $0x4, %rsi
+;;   cmovaeq %rax, %rsi
+;;   movq (%r11, %rsi, 8), %rax
+;;   movq (%rax), %rax
+;;   call    *%rax
 ;;   jmp     label1
 ;; block1:
 ;;   movq %rbp, %rsp

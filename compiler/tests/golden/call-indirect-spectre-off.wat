@@ -10,19 +10,13 @@
 ;;   cmpq %rsp, %r10
 ;;   jnbe #trap=stk_ovf
 ;; block0:
-;;   movl %esi, %r8d
-;;   cmpq $0x4, %r8
+;;   movl %esi, %esi
+;;   cmpq $0x4, %rsi
 ;;   jnb #trap=user4
-;;   movq 0x70(%rdi), %r10
-;;   movq (%r10, %r8, 8), %r10
-;;   testq %r10, %r10
-;;   jz #trap=user5
-;;   movl 0x10(%r10), %eax
-;;   cmpl 0x80(%rdi), %eax
-;;   jnz #trap=user6
-;;   movq (%r10), %rax
-;;   movq 8(%r10), %rdi
-;;   call    *%rax
+;;   movq 0x70(%rdi), %r8
+;;   movq (%r8, %rsi, 8), %r8
+;;   movq (%r8), %r8
+;;   call    *%r8
 ;;   jmp     label1
 ;; block1:
 ;;   movq %rbp, %rsp

@@ -22,18 +22,16 @@
 ;;   cmpq %rsp, %r10
 ;;   jnbe #trap=stk_ovf
 ;; block0:
-;;   movq 0x78(%rdi), %rax
-;;   movl %esi, %r9d
-;;   cmpq %rax, %r9
+;;   movl %esi, %r8d
+;;   cmpq $0x4, %r8
 ;;   jnb #trap=user4
-;;   movq 0x70(%rdi), %rcx
-;;   uninit  %rdx
-;;   xorq %rdx, %rdx
-;;   cmpq %rax, %r9
-;;   cmovaeq %rdx, %r9
-;;   movq (%rcx, %r9, 8), %rcx
-;;   movq (%rcx), %rax
-;;   movq 8(%rcx), %rdi
+;;   movq 0x70(%rdi), %rax
+;;   uninit  %rcx
+;;   xorq %rcx, %rcx
+;;   cmpq $0x4, %r8
+;;   cmovaeq %rcx, %r8
+;;   movq (%rax, %r8, 8), %rax
+;;   movq (%rax), %rax
 ;;   movl $0x7, %esi
 ;;   call    *%rax
 ;;   jmp     label1

@@ -21,8 +21,6 @@
 ;;   cmpq %rax, %r10
 ;;   cmovaeq %rdx, %r10
 ;;   movq (%rcx, %r10, 8), %rax
-;;   testq %rax, %rax
-;;   jz #trap=user5
 ;;   movl 0x10(%rax), %ecx
 ;;   cmpl 0x80(%rdi), %ecx
 ;;   jnz #trap=user6

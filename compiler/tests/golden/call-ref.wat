@@ -11,8 +11,6 @@
 ;;   cmpq %rsp, %r10
 ;;   jnbe #trap=stk_ovf
 ;; block0:
-;;   testq %rsi, %rsi
-;;   jz #trap=user12
 ;;   movq (%rsi), %r8
 ;;   movq 8(%rsi), %rdi
 ;;   movl $0x7, %esi

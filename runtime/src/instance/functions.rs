@@ -396,7 +396,8 @@ impl InstanceData {
                     return Ok(index);
                 }
             }
-            let grow = |by| table.grow(by, 0).map(|start| (start, start + by));
+            let may = self.module.metadata().takes_native_functions(0);
+            let grow = |by| if may { table.grow(by, 0).map(|start| (start, start + by)) } else { None };
             // Index 0 is no use, so an empty table grows by two at least.
             let Some((start, end)) = grow(RESERVE).or_else(|| grow(if table.len() == 0 { 2 } else { 1 })) else {
                 return Err(format!(
