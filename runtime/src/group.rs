@@ -8,10 +8,6 @@ use crate::gc::Heap;
 use crate::instance::InstanceData;
 use crate::os::{StackBounds, bounds_around, thread_id, thread_stack};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
-
-/// How long nobody may enter an app that moves to a stack above its former one.
-const GRACE: Duration = Duration::from_micros(100);
 
 /// A group of instances.
 #[derive(Debug)]
@@ -82,13 +78,7 @@ impl Group {
             return Err(Error::new(ErrorKind::Busy, message));
         }
         state.owner = thread_id();
-        let former = std::mem::replace(&mut state.stack, usable(thread_stack(), self.stack_reserve));
-        state.members.iter().for_each(|member| member.leave_stack());
-        // A callback on a third thread reads the limit, and then the ceiling. If it read the former limit and then the new ceiling it would take any stack in between
-        // for the owner's. So there is a time in which no stack will do, many times as long as those two instructions take.
-        if former.low < state.stack.high {
-            std::thread::sleep(GRACE);
-        }
+        state.stack = usable(thread_stack(), self.stack_reserve);
         for member in &state.members {
             member.inbox().attach();
             member.set_stack(state.stack);

@@ -413,28 +413,25 @@ impl InstanceData {
 
     /// Moves to a stack. Nothing runs.
     pub(crate) fn set_stack(&self, stack: StackBounds) {
-        self.leave_stack();
+        self.close_idle_windows();
+        self.scopes.end_lent(usize::MAX);
         self.stack.set(stack);
-        // In this order: see `Group::attach`.
+        // A callback on a third thread compares with the limit, the ceiling, and the limit again. If it meets the new ceiling, the second limit is the new one, too; if it
+        // meets the former ceiling, the first limit was the former one. So no stack in between is taken for the owner's, however long that thread waits for a
+        // processor between its comparisons: not unless the app has moved twice between two of them and once between the others.
+        self.stack_ceiling().store(0, Ordering::Release);
         self.stack_limit().store(stack.low, Ordering::Release);
         self.stack_ceiling().store(stack.high, Ordering::Release);
     }
 
-    /// Nobody enters from now on, on whatever stack. Nothing runs.
-    pub(crate) fn leave_stack(&self) {
-        self.close_idle_windows();
-        self.scopes.end_lent(usize::MAX);
-        self.stack_ceiling().store(0, Ordering::Release);
-    }
-
     /// [`VmHead::stack_limit`], which callbacks on other threads read at any time.
-    fn stack_limit(&self) -> &AtomicUsize {
+    pub(super) fn stack_limit(&self) -> &AtomicUsize {
         // SAFETY: an aligned word of the vmctx, which is live.
         unsafe { AtomicUsize::from_ptr(&raw mut (*self.head()).stack_limit) }
     }
 
     /// The outermost crossing's `frame`, which callbacks on other threads read at any time.
-    fn stack_ceiling(&self) -> &AtomicUsize {
+    pub(super) fn stack_ceiling(&self) -> &AtomicUsize {
         // SAFETY: an aligned word of the crossings' array, which is live.
         unsafe { AtomicUsize::from_ptr(&raw mut (*self.outermost).frame) }
     }

@@ -13,6 +13,7 @@ use crate::os::thread_id;
 use crate::trap::{Capture, backtrace};
 use crate::window::Fault;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use wasmbridge_artifact::TrapCode;
 use wasmbridge_artifact::vmctx::CrossingFrame;
 
@@ -174,9 +175,10 @@ impl InstanceData {
 
     /// Whether a callback could enter if no window were open that nobody uses: the entry check, as it is then.
     fn may_enter_idle(&self, sp: usize) -> bool {
-        // SAFETY: the vmctx is live.
-        let limit = unsafe { (*self.head()).stack_limit };
-        !self.trapped.get() && limit <= sp && sp < self.stack.get().high && !self.has_crossings()
+        // In this order, as in a callback's own code: see `set_stack`.
+        let is_above = || self.stack_limit().load(Ordering::Acquire) <= sp;
+        let is_owners = is_above() && sp < self.stack_ceiling().load(Ordering::Acquire) && is_above();
+        is_owners && !self.trapped.get() && !self.has_crossings()
     }
 
     /// Whoever enters takes the slow path: windows are open that nobody uses.

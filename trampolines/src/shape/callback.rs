@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   cells = arguments, numbers normalised
-//!   if sp < vmctx.stack_limit or sp >= vmctx.crossings.frame:  callback_admit, or the default answer, or what it has left in the cells
+//!   if sp < vmctx.stack_limit or sp >= vmctx.crossings.frame or sp < vmctx.stack_limit:  callback_admit, or the default answer, or what it has left in the cells
 //!                                                                (sp as it was at the call)
 //!   cells: converted one by one, or all by                       callback_enter, or the default answer
 //!   result = record.code(record.callee_vmctx, cells...)
@@ -23,7 +23,7 @@ use super::structs::{self, StructResult};
 use super::{ShapeKind, native};
 use crate::signature::{Crossing, Signature};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, InstBuilder, StackSlot, Type, Value, types};
+use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, StackSlot, Type, Value, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::FunctionBuilder;
 use wasmbridge_artifact::Builtin;
@@ -85,7 +85,13 @@ impl Callback<'_> {
         let crossing = emit.load_pointer(vmctx, head::CROSSINGS);
         let ceiling = emit.load_pointer(crossing, crossing::FRAME);
         let above = emit.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, sp, ceiling);
-        emit.branch(above, slow, &[], admitted, &[]);
+        emit.leave_if(above, slow);
+        // The limit once more, and really loaded: an app that moves to another thread gets its new limit before its new ceiling. A thread that has met the former limit
+        // and then a new ceiling, between which it may lie, meets the new limit here.
+        let at = emit.ins().iadd_imm_s(vmctx, i64::from(head::STACK_LIMIT));
+        let limit = emit.ins().atomic_load(pointer, MemFlagsData::trusted(), at);
+        let below = emit.ins().icmp(IntCC::UnsignedLessThan, sp, limit);
+        emit.branch(below, slow, &[], admitted, &[]);
 
         emit.switch_to(slow);
         let cells = emit.cells_address(self.slots);

@@ -12,6 +12,8 @@
 //!     mov   r10, [rax + crossings]
 //!     cmp   rsp, [r10 + frame]
 //!     jae   slow
+//!     cmp   rsp, [rax + stack_limit]     ; again: the app may have moved to another thread meanwhile
+//!     jb    slow
 //!     mov   r10, rdi                     ; the high halves of pointers into memory are its base's
 //!     xor   r10, [record.memory_base]
 //!     mov   rdx, rsi
@@ -180,6 +182,8 @@ impl Entry {
         asm.emit(inst::movq_rm::new(R10, memory(RAX, head::CROSSINGS)));
         asm.emit(inst::cmpq_rm::new(RSP, memory(R10, crossing::FRAME)));
         asm.jump(If::AboveOrEqual, *slow);
+        asm.emit(inst::cmpq_rm::new(RSP, memory(RAX, head::STACK_LIMIT)));
+        asm.jump(If::Below, *slow);
     }
 
     /// The checks of all arguments but handles: nothing that the C caller passed is changed before they are all done.

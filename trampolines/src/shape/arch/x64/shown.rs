@@ -3,12 +3,14 @@
 //! The sandbox stands on this code. [`ShownWindow`](wasmbridge_artifact::vmctx::ShownWindow) says what there is. With `n` for the bytes that the prototype says:
 //!
 //! ```text
-//!     mov   rax, [record.vmctx]
-//!     cmp   rsp, [rax + stack_limit]
+//!     mov   r10, [record.vmctx]
+//!     cmp   rsp, [r10 + stack_limit]
 //!     jb    slow
-//!     mov   rax, [rax + shown]
+//!     mov   rax, [r10 + shown]
 //!     cmp   rsp, [rax + ceiling]         ; 0 if nothing is open, or not only this
 //!     jae   slow
+//!     cmp   rsp, [r10 + stack_limit]     ; again: the app may have moved to another thread meanwhile
+//!     jb    slow
 //!     cmp   [rax + frame], 0             ; is a callback running with it?
 //!     jne   slow
 //!     mov   r10, [rax + changes_now]
@@ -136,12 +138,14 @@ impl Shown {
 
 /// The entry check, in place of the one for other callbacks. Leaves the [`ShownWindow`](wasmbridge_artifact::vmctx::ShownWindow) in `rax`.
 pub(super) fn admit(asm: &mut Assembler, slow: Label) {
-    asm.with_record(callback::VMCTX, |record| inst::movq_rm::new(RAX, record).into());
-    asm.emit(inst::cmpq_rm::new(RSP, memory(RAX, head::STACK_LIMIT)));
+    asm.with_record(callback::VMCTX, |record| inst::movq_rm::new(R10, record).into());
+    asm.emit(inst::cmpq_rm::new(RSP, memory(R10, head::STACK_LIMIT)));
     asm.jump(If::Below, slow);
-    asm.emit(inst::movq_rm::new(RAX, memory(RAX, head::SHOWN)));
+    asm.emit(inst::movq_rm::new(RAX, memory(R10, head::SHOWN)));
     asm.emit(inst::cmpq_rm::new(RSP, memory(RAX, shown::CEILING)));
     asm.jump(If::AboveOrEqual, slow);
+    asm.emit(inst::cmpq_rm::new(RSP, memory(R10, head::STACK_LIMIT)));
+    asm.jump(If::Below, slow);
     asm.emit(inst::cmpq_mi_sxb::new(memory(RAX, shown::FRAME), Simm8::new(0)));
     asm.jump(If::NotEqual, slow);
     asm.emit(inst::movq_rm::new(R10, memory(RAX, shown::CHANGES_NOW)));
