@@ -50,6 +50,10 @@
  * an error of the kind WB_ERROR_BUSY, and a callback answers with its default value; or, if its prototype or its options say so, leaves its call for the
  * instance's thread, which makes it in wb_instance_poll (wb_instance_set_notify wakes that), and waits for it or goes on.
  *
+ * Signals: nothing here may be called in a signal handler that may have interrupted the app or this library, callbacks included: neither the app nor the library expects
+ * it, and the library may hold a lock. Set a flag, and look at it where the app has returned. Handlers of the host's for SIGSEGV, SIGBUS, SIGILL and SIGFPE get every fault that is not an
+ * app's; one that is installed after the first engine must pass on to the handler that it replaces what it does not know.
+ *
  * Native data in place: a window (`wb_window_map`) is a range of the app's addresses whose pages are those of native data. A region (`wb_region_new`)
  * is memory that several apps may be given. Neither is copied; what an app may do with it the processor's memory management enforces. What an app may
  * write to it can change at any moment: copy it before you check it.

@@ -42,6 +42,12 @@ static inline void expect_error(wb_error *error, wb_errorkind kind, const char *
     wb_error_delete(error);
 }
 
+/* Whether the program runs under valgrind (`make sanitize`), on a processor that is not quite this machine's. */
+static inline int under_valgrind(void) {
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
+}
+
 /* A file's bytes; the caller frees them. */
 static inline char *read_file(const char *directory, const char *name, size_t *len) {
     char path[4096];

@@ -110,7 +110,9 @@ static void outbound(void) {
     prints(4, "    42|42    |abc|xy|2.5");
     prints(5, "three 1 2.5 three");
     prints(6, "1 2 3 4 5 6 7 8 1.0 2.0 3.0 4.0 5.0 6.0 7.0 8.0 9.0 10.0 end");
-    prints(7, "1.25 3 -1e+600");
+    /* Valgrind computes a long double as a double. */
+    if (!under_valgrind())
+        prints(7, "1.25 3 -1e+600");
     prints(8, "(null)|wide|w");
     prints(9, "0x1234");
     prints(10, "44 4464 255");

@@ -1,7 +1,9 @@
 //! Collections: what keeps objects alive.
 
 use super::Object;
+use super::heap::{Marker, Memory};
 use crate::instance::InstanceData;
+use crate::os::stack_word;
 use crate::types::{Family, ObjectType};
 use std::sync::PoisonError;
 use wasmbridge_artifact::ValType;
@@ -55,22 +57,12 @@ impl InstanceData {
         let heap = self.heap();
         let mut memory = heap.memory.borrow_mut();
         let mut marker = memory.begin();
-        for word in registers {
-            if let Some(object) = memory.find(*word) {
-                // SAFETY: the heap has just found it.
-                unsafe { marker.mark(object) };
-            }
-        }
+        mark_words(&memory, &mut marker, registers.iter().copied());
         let low = std::ptr::from_ref(registers) as usize;
         if state.stack.contains(low) {
-            for address in (low..state.stack.high & !7).step_by(size_of::<usize>()) {
-                // SAFETY: an aligned word of this thread's stack, between a live frame and its top. Whatever it holds, it is only compared.
-                let word = unsafe { std::ptr::with_exposed_provenance::<usize>(address).read_volatile() };
-                if let Some(object) = memory.find(word) {
-                    // SAFETY: the heap has just found it.
-                    unsafe { marker.mark(object) };
-                }
-            }
+            let addresses = (low..state.stack.high & !7).step_by(size_of::<usize>());
+            // SAFETY: an aligned word of this thread's stack, between a live frame and its top.
+            mark_words(&memory, &mut marker, addresses.map(|address| unsafe { stack_word(address) }));
         }
         for member in &state.members {
             member.references(|reference, family| {
@@ -111,6 +103,18 @@ impl InstanceData {
             if let Some(family) = Family::of(ValType::Ref(segment.element)) {
                 self.segment_values(index as u32, |values| values.iter().for_each(|&value| visit(value, family)));
             }
+        }
+    }
+}
+
+/// Marks what words point into that may be anything, even what nobody has ever written. It is a function of its own so that memory checkers can be told
+/// (`scripts/valgrind.supp`).
+#[inline(never)]
+fn mark_words(memory: &Memory, marker: &mut Marker, words: impl Iterator<Item = usize>) {
+    for word in words {
+        if let Some(object) = memory.find(word) {
+            // SAFETY: the heap has just found it.
+            unsafe { marker.mark(object) };
         }
     }
 }

@@ -221,6 +221,7 @@ impl Memory {
 
     /// Takes all objects of another heap.
     pub(crate) fn absorb(&mut self, mut other: Memory) {
+        debug_assert!(self.engine.same(&other.engine), "the types of the objects are the engine's");
         self.blocks.append(&mut other.blocks);
         for (class, &cell) in CELLS.iter().enumerate() {
             self.free[class].append(&mut other.free[class]);
@@ -363,7 +364,9 @@ mod tests {
 
     #[test]
     fn a_heap_that_took_another_collects_the_objects_of_both() {
-        let (mut ours, mut theirs) = (memory(Config::default()), memory(Config::default()));
+        let mut ours = memory(Config::default());
+        // Only instances of one engine are linked, and the types of objects are the engine's.
+        let mut theirs = Memory::new(ours.engine.clone());
         let marker = theirs.begin();
         theirs.sweep(marker);
         let kept = allocate(&mut ours, 32).unwrap();

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::io::Write;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -232,7 +232,16 @@ impl Mapping {
             let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
             libc::mremap(native as *mut libc::c_void, 0, len, flags, self.start.add(offset))
         };
-        if address == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+        if address != libc::MAP_FAILED {
+            return Ok(());
+        }
+        let refused = io::Error::last_os_error();
+        if refused.raw_os_error() != Some(libc::EINVAL) {
+            return Err(refused);
+        }
+        // Not every system that poses as Linux knows the old length of 0; valgrind does not. Whoever may open the files behind mappings maps them again.
+        let Ok(Some((file, file_offset, access))) = super::native::shared_file_at(native) else { return Err(refused) };
+        self.share_file(offset, len, file.as_fd(), file_offset, access)
     }
 }
 

@@ -14,5 +14,5 @@ mod thread;
 pub(crate) use cpu::has_feature;
 pub(crate) use lock::{Condition, Guard, Lock};
 pub(crate) use mapping::{Access, Mapping, code_file, file_bytes, memfd, shared_file};
-pub(crate) use stack::{StackBounds, bounds_around, thread_stack};
+pub(crate) use stack::{StackBounds, bounds_around, stack_word, thread_stack};
 pub(crate) use thread::{ThreadMark, in_child_of_fork, thread_id};

@@ -62,6 +62,20 @@ pub(crate) fn areas(pages: &Range<usize>) -> io::Result<Option<Vec<Area>>> {
     Ok(Some(areas))
 }
 
+/// The file of the shared mapping that a page is in, where the page is in it, and what the mapping allows; `None` if it is not mapped from a regular
+/// file or shared memory. The kernel lets those open it who have `CAP_CHECKPOINT_RESTORE` (proc_pid_map_files(5)).
+pub(crate) fn shared_file_at(page: usize) -> io::Result<Option<(File, u64, Access)>> {
+    let Some(area) = area_at(page)?.filter(|area| area.shared) else { return Ok(None) };
+    let path = format!("/proc/self/map_files/{:x}-{:x}", area.pages.start, area.pages.end);
+    // A device would be opened a second time, which may do anything.
+    if !std::fs::metadata(&path)?.is_file() {
+        return Ok(None);
+    }
+    let file = File::options().read(true).write(area.writable).open(path)?;
+    let access = if area.writable { Access::ReadWrite } else { Access::Read };
+    Ok(Some((file, area.identity(page).1, access)))
+}
+
 /// How many mappings the process has, and how many the kernel allows.
 pub(crate) fn mapping_count() -> Option<(usize, usize)> {
     let maps = std::fs::read("/proc/self/maps").ok()?;
@@ -251,6 +265,31 @@ mod tests {
         assert_eq!(area_at(8).unwrap(), None);
         let span = mapping.start() as usize..mapping.start() as usize + (3 << 12);
         assert_eq!(areas(&span).unwrap().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn the_file_behind_a_shared_mapping() {
+        let mapping = Mapping::reserve(4 << 12, 1 << 12, 0).unwrap();
+        let file = shared_file(c"test", 2 << 12).unwrap();
+        file.write_all_at(&[5], 1 << 12).unwrap();
+        mapping.share_file(0, 2 << 12, file.as_fd(), 0, Access::ReadWrite).unwrap();
+        let at = |page: usize| mapping.start() as usize + (page << 12);
+        assert!(shared_file_at(at(2)).unwrap().is_none(), "private");
+        assert!(shared_file_at(8).unwrap().is_none(), "not mapped");
+        match shared_file_at(at(1)) {
+            Ok(found) => {
+                let (found, offset, access) = found.unwrap();
+                assert_eq!((offset, access), (1 << 12, Access::ReadWrite));
+                mapping.share_file(2 << 12, 1 << 12, found.as_fd(), offset, access).unwrap();
+                // SAFETY: readable and writable pages of this test's.
+                unsafe {
+                    assert_eq!((at(2) as *const u8).read(), 5);
+                    (at(2) as *mut u8).write(6);
+                    assert_eq!((at(1) as *const u8).read(), 6);
+                }
+            }
+            Err(e) => assert_eq!(e.raw_os_error(), Some(libc::EPERM), "{e}"),
+        }
     }
 
     #[test]

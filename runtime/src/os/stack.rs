@@ -61,6 +61,20 @@ pub(crate) fn bounds_around(address: usize) -> Option<StackBounds> {
     (found.is_readable() && found.is_writable()).then_some(StackBounds { low: range.start, high: range.end })
 }
 
+/// A word of this thread's stack that others own: a frame's, live or left, or what lies between two. To Rust it may be uninitialised, and to a sanitizer it may be out
+/// of bounds; so neither is told.
+///
+/// # Safety
+/// `address` is a multiple of 8, and mapped.
+pub(crate) unsafe fn stack_word(address: usize) -> usize {
+    let word;
+    // SAFETY: reads a word that is there (the caller's promise), whatever it holds.
+    unsafe {
+        std::arch::asm!("mov {word}, [{address}]", word = out(reg) word, address = in(reg) address, options(nostack, preserves_flags, readonly));
+    }
+    word
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

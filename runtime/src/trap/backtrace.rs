@@ -5,6 +5,7 @@ use crate::code::registry::Reader;
 use crate::error::Frame;
 use crate::group::State;
 use crate::linker::ThunkInfo;
+use crate::os::stack_word;
 use wasmbridge_artifact::vmctx::CrossingFrame;
 
 /// The backtrace of a trap: the pcs that the signal handler collected, the callback through which C entered, and then, for each C
@@ -30,7 +31,7 @@ pub(crate) fn of(pcs: &[usize], callback: Option<String>, state: &State) -> Vec<
 fn function_name(reader: &Reader, crossing: &CrossingFrame) -> Option<String> {
     let info = if crossing.is_direct() {
         // SAFETY: an aligned address on this thread's stack, just below those that `callers` has read.
-        let return_address = unsafe { *((crossing.frame_pointer() - size_of::<usize>()) as *const usize) };
+        let return_address = unsafe { stack_word(crossing.frame_pointer() - size_of::<usize>()) };
         let Place::Direct { record, .. } = reader.locate(return_address.checked_sub(1)?)?.place else { return None };
         // SAFETY: a record in a group of slots; `info` is null where nobody uses it, otherwise its user's.
         unsafe { (*record).info.cast::<ThunkInfo>().as_ref() }?
@@ -58,7 +59,7 @@ fn callers(reader: &Reader, crossing: &CrossingFrame, stack_high: usize) -> Opti
             return None;
         }
         // SAFETY: an aligned address between a frame of this thread that is live, or was, and the top of the thread's stack.
-        let (caller, return_address) = unsafe { (*(fp as *const usize), *(fp as *const usize).add(1)) };
+        let (caller, return_address) = unsafe { (stack_word(fp), stack_word(fp + size_of::<usize>())) };
         let call = return_address.checked_sub(1)?;
         match reader.locate(call)?.place {
             Place::Wasm { .. } => frames.extend(frame_at(reader, call)),
