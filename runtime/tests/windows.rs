@@ -303,6 +303,36 @@ fn bulk_instructions_know_windows_and_their_edges() {
     traps(&app, "load", &[end - 3], "past the end");
 }
 
+/// What compiled code copies itself, without asking what it copies from or to.
+#[test]
+fn small_copies_keep_to_the_rights_of_windows() {
+    let app = instance(
+        r#"(module (memory 1) (data (i32.const 64) "0123456789abcdefghijABCDEFGHIJ!-----")
+            (func (export "load") (param i32) (result i32) (i32.load (local.get 0)))
+            (func (export "copy") (param i32 i32) (memory.copy (local.get 0) (local.get 1) (i32.const 30)))
+            (func (export "fill") (param i32 i32) (memory.fill (local.get 0) (local.get 1) (i32.const 30))))"#,
+    );
+    let (data, shown) = (Pages::shared(2), Pages::shared(2));
+    let writable = data.map(&app, Rights::ReadWrite).unwrap().guest_addr;
+    let read_only = shown.map(&app, Rights::Read).unwrap().guest_addr;
+    unsafe { *shown.word(0) = 0x7777 };
+    call(&app, "copy", &[writable + 4090, 64]).unwrap();
+    assert_eq!(unsafe { *data.word(4092) }, i32::from_le_bytes(*b"2345"));
+    call(&app, "copy", &[128, read_only]).unwrap();
+    assert_eq!(call(&app, "load", &[128]).unwrap(), 0x7777);
+    let end = writable + data.len as u64;
+    for name in ["copy", "fill"] {
+        traps(&app, name, &[read_only, 64], "read-only");
+        traps(&app, name, &[read_only + 4090, 64], "window");
+        // Across an end, and nothing is written on this side of it.
+        traps(&app, name, &[writable - 8, 64], "window");
+        traps(&app, name, &[end - 8, 64], "window");
+    }
+    traps(&app, "copy", &[64, end - 8], "past the end of the window");
+    assert_eq!(unsafe { (*data.word(0), *data.word(data.len - 8), *shown.word(4092)) }, (0, 0, 0));
+    assert_eq!(call(&app, "load", &[64]).unwrap(), i32::from_le_bytes(*b"0123"));
+}
+
 #[test]
 fn a_file_that_is_cut_traps_and_names_the_window() {
     let (app, file) = (instance(APP), memfd(4 * PAGE));

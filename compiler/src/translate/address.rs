@@ -50,20 +50,30 @@ impl Translator<'_, '_> {
     /// Pops the index and returns where an access of `size` bytes is. `None` if it is out of bounds whatever the index:
     /// the trap has been emitted then, and what follows is not reached.
     pub(super) fn address(&mut self, memarg: &MemArg, size: u64) -> Option<Address> {
-        let index = self.pop();
-        let mut index = self.widen(index);
-        // From the index to the access's end. With 64-bit addresses this may be too large for any memory.
-        let Some(end) = memarg.offset.checked_add(size) else {
-            self.trap(TrapCode::MemoryOutOfBounds);
-            return None;
-        };
         let MemArgTarget::Memory(memory) = memarg.target else {
             unreachable!("the validator refuses accesses to arrays");
+        };
+        let index = self.pop();
+        self.address_at(memory, index, memarg.offset, size)
+    }
+
+    /// Whether all accesses to the memory are found in or out of bounds by the host's pages, and nothing is compared: cases 1 and 2 with the full reservation.
+    pub(super) fn is_reserved(&self, memory: u32) -> bool {
+        is_reserved(&self.module.memories[memory as usize]) && self.module.target.checked_bytes().is_none()
+    }
+
+    /// [`Translator::address`] for an index of this value and an offset in a memory.
+    pub(super) fn address_at(&mut self, memory: u32, index: Value, offset: u64, size: u64) -> Option<Address> {
+        let mut index = self.widen(index);
+        // From the index to the access's end. With 64-bit addresses this may be too large for any memory.
+        let Some(end) = offset.checked_add(size) else {
+            self.trap(TrapCode::MemoryOutOfBounds);
+            return None;
         };
         if !is_reserved(&self.module.memories[memory as usize]) {
             let outside = self.check_against_length(memory, index, end);
             let base = self.memory_base(memory);
-            let address = self.sum(base, index, memarg.offset);
+            let address = self.sum(base, index, offset);
             return Some(self.guarded(outside, base, address));
         }
         if let Some(limit) = self.module.target.checked_bytes() {
@@ -79,13 +89,13 @@ impl Translator<'_, '_> {
         if is_above_vmctx(self.module, self.imported, memory) {
             if self.hoists && self.loops > 0 {
                 let base = self.load_fixed(types::I64, head::MEMORY0_BASE);
-                return Some(self.sum(base, index, memarg.offset));
+                return Some(self.sum(base, index, offset));
             }
             let distance = self.layout.memory0_distance();
-            return Some(self.sum(self.vmctx, index, distance + memarg.offset));
+            return Some(self.sum(self.vmctx, index, distance + offset));
         }
         let base = self.memory_base(memory);
-        Some(self.sum(base, index, memarg.offset))
+        Some(self.sum(base, index, offset))
     }
 
     /// `base + index + offset`, with as much of the offset in the instruction as fits.

@@ -18,17 +18,16 @@ impl Translator<'_, '_> {
                 self.push(old);
             }
             Operator::MemoryCopy { dst_mem, src_mem } => {
-                let (to_memory, from_memory) = (self.index(dst_mem), self.index(src_mem));
-                let (to, from, len) = self.pop3_wide();
-                let args = [to_memory, from_memory, to, from, len];
-                self.builtin_or_trap(Builtin::MemoryCopy, &args, TrapCode::MemoryOutOfBounds);
+                if !self.copy_inline(dst_mem, src_mem) {
+                    let (to, from, len) = self.pop3();
+                    self.copy_by_runtime(dst_mem, src_mem, to, from, len);
+                }
             }
             Operator::MemoryFill { mem } => {
-                let memory = self.index(mem);
-                let len = self.pop_wide();
-                let byte = self.pop();
-                let to = self.pop_wide();
-                self.builtin_or_trap(Builtin::MemoryFill, &[memory, to, byte, len], TrapCode::MemoryOutOfBounds);
+                if !self.fill_inline(mem) {
+                    let (to, byte, len) = self.pop3();
+                    self.fill_by_runtime(mem, to, byte, len);
+                }
             }
             Operator::MemoryInit { data_index, mem } => {
                 let (memory, segment) = (self.index(mem), self.index(data_index));
@@ -43,6 +42,19 @@ impl Translator<'_, '_> {
             _ => return false,
         }
         true
+    }
+
+    pub(super) fn copy_by_runtime(&mut self, to_memory: u32, from_memory: u32, to: Value, from: Value, len: Value) {
+        let (to_memory, from_memory) = (self.index(to_memory), self.index(from_memory));
+        let [to, from, len] = [to, from, len].map(|value| self.widen(value));
+        let args = [to_memory, from_memory, to, from, len];
+        self.builtin_or_trap(Builtin::MemoryCopy, &args, TrapCode::MemoryOutOfBounds);
+    }
+
+    pub(super) fn fill_by_runtime(&mut self, memory: u32, to: Value, byte: Value, len: Value) {
+        let memory = self.index(memory);
+        let [to, len] = [to, len].map(|value| self.widen(value));
+        self.builtin_or_trap(Builtin::MemoryFill, &[memory, to, byte, len], TrapCode::MemoryOutOfBounds);
     }
 
     fn memory_size(&mut self, memory: u32) {

@@ -17,6 +17,7 @@
 //! | [`memory`] | loads and stores; through [`address`] |
 //! | [`atomic`] | atomic accesses, `wait` and `notify`; through [`address`] |
 //! | [`bulk`] | what is done with whole memories: size, growth, copies |
+//! | [`bulk_inline`] | copies and fills of a few bytes |
 //! | [`table`] | tables |
 //! | [`mod@reference`] | references |
 //! | [`cast`] | tests, casts and conversions of references, `i31` |
@@ -26,6 +27,7 @@ mod address;
 mod atomic;
 mod builtin;
 mod bulk;
+mod bulk_inline;
 mod call;
 mod cast;
 mod control;
