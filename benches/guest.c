@@ -21,6 +21,7 @@ typedef int object;
 typedef struct object *object;
 #endif
 int host_object(object o, int b);
+int host_visit(int (*visit)(int, int), int b);
 #endif
 
 EXPORT(bench_add) int bench_add(int a, int b) { return a + b; }
@@ -53,6 +54,12 @@ EXPORT(bench_import_pointer) int bench_import_pointer(const int *a, int n) {
 EXPORT(bench_import_pointers) int bench_import_pointers(const int *a, int n) {
     int sum = 0;
     for (int i = 0; i < n; i++) sum += host_pointers(a, a + 1);
+    return sum;
+}
+
+EXPORT(bench_import_function) int bench_import_function(int n) {
+    int sum = 0;
+    for (int i = 0; i < n; i++) sum = host_visit(bench_add, sum);
     return sum;
 }
 

@@ -11,8 +11,8 @@ use iai_callgrind::{library_benchmark, library_benchmark_group, main};
 use std::ffi::c_int;
 use std::hint::black_box;
 use wasmbridge_benches::{
-    Add, App, Compare, ImportWith, WithObject, bench_add, bench_compare, bench_import, bench_import_leaf,
-    bench_import_object, bench_import_pointer, bench_import_pointers, bench_object,
+    Add, App, Compare, ImportWith, WithObject, bench_add, bench_compare, bench_import, bench_import_function,
+    bench_import_leaf, bench_import_object, bench_import_pointer, bench_import_pointers, bench_object,
 };
 use wasmbridge_runtime::{CallbackOptions, release_callback};
 
@@ -63,6 +63,15 @@ fn native_import_leaf() -> Case<unsafe extern "C" fn(c_int) -> c_int> {
     Case { function: bench_import_leaf, ints: std::ptr::null(), app: None }
 }
 
+fn wasm_import_function() -> Case<unsafe extern "C" fn(c_int) -> c_int> {
+    let app = App::new();
+    Case { function: app.import_function(), ints: std::ptr::null(), app: Some(app) }
+}
+
+fn native_import_function() -> Case<unsafe extern "C" fn(c_int) -> c_int> {
+    Case { function: bench_import_function, ints: std::ptr::null(), app: None }
+}
+
 fn wasm_import_with(name: &str) -> Case<ImportWith> {
     let app = App::new();
     let ints = app.ints(2);
@@ -76,6 +85,13 @@ fn native_import_with(function: ImportWith) -> Case<ImportWith> {
 fn wasm_with_object(name: &str) -> Case<WithObject> {
     let app = App::new();
     Case { function: app.with_object(name), ints: Box::leak(Box::new([1, 2])).as_ptr(), app: Some(app) }
+}
+
+fn wasm_with_known_object(name: &str) -> Case<WithObject> {
+    let case = wasm_with_object(name);
+    let app = case.app.as_ref().expect("the wasm case");
+    app.instance.handle("object", case.ints.cast()).expect("there is room");
+    case
 }
 
 fn native_with_object(function: WithObject) -> Case<WithObject> {
@@ -145,6 +161,15 @@ fn import_pointers(case: Case<ImportWith>) -> (c_int, Option<App>) {
     (unsafe { black_box(case.function)(case.ints, CALLS) }, case.app)
 }
 
+// An imported function that the app passes one of its own to.
+#[library_benchmark]
+#[bench::native(args = (), setup = native_import_function)]
+#[bench::wasm(args = (), setup = wasm_import_function, config = budget(IMPORT_FUNCTION))]
+fn import_function(case: Case<unsafe extern "C" fn(c_int) -> c_int>) -> (c_int, Option<App>) {
+    // SAFETY: a function of an int.
+    (unsafe { black_box(case.function)(CALLS) }, case.app)
+}
+
 // An imported function with a handle.
 #[library_benchmark]
 #[bench::native(args = (bench_import_object), setup = native_with_object)]
@@ -157,7 +182,8 @@ fn import_handle(case: Case<WithObject>) -> (c_int, Option<App>) {
 // A callback with a handle.
 #[library_benchmark]
 #[bench::native(args = (bench_object), setup = native_with_object)]
-#[bench::wasm(args = ("bench_object"), setup = wasm_with_object, config = budget(CALLBACK_HANDLE))]
+#[bench::wasm(args = ("bench_object"), setup = wasm_with_object, config = budget(CALLBACK_LENT_HANDLE))]
+#[bench::known(args = ("bench_object"), setup = wasm_with_known_object, config = budget(CALLBACK_KNOWN_HANDLE))]
 fn callback_handle(case: Case<WithObject>) -> (c_int, Option<App>) {
     let mut sum = 0;
     for _ in 0..CALLS {
@@ -194,8 +220,12 @@ fn instantiate(app: App) -> (App, wasmbridge_runtime::Instance) {
 const CALLBACK_ADD: u64 = 30_000;
 /// 45,061 now: 22 for the callback, 16 for the wasm function, and the loop.
 const CALLBACK_COMPARE: u64 = 46_000;
-/// 496,500 now: a builtin that lends a handle, and one that ends it; each looks the object up. It was 3,266,000 through slots and a scope.
-const CALLBACK_HANDLE: u64 = 510_000;
+/// now: of an object that the app has no handle of.
+const CALLBACK_LENT_HANDLE: u64 = 60_000;
+/// now: of one that it has.
+const CALLBACK_KNOWN_HANDLE: u64 = 60_000;
+/// now
+const IMPORT_FUNCTION: u64 = 600_000;
 /// 26,087 now: the crossing frame, the check that it is the innermost one, and the loop.
 const IMPORT_ADD: u64 = 27_000;
 /// 11,087 now: the call itself, and the loop.
@@ -215,6 +245,6 @@ const INSTANTIATE: u64 = 29_000;
 library_benchmark_group!(
     name = crossings;
     benchmarks = callback_add, callback_compare, callback_handle, import_add, import_leaf, import_pointer,
-        import_pointers, import_handle, create, instantiate
+        import_pointers, import_function, import_handle, create, instantiate
 );
 main!(library_benchmark_groups = crossings);

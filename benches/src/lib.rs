@@ -22,6 +22,8 @@ unsafe extern "C" {
     pub fn bench_import_pointer(ints: *const c_int, n: c_int) -> c_int;
     /// See above; calls [`host_pointers`].
     pub fn bench_import_pointers(ints: *const c_int, n: c_int) -> c_int;
+    /// See above; calls [`host_visit`].
+    pub fn bench_import_function(n: c_int) -> c_int;
     /// See above; calls [`host_object`].
     pub fn bench_import_object(object: *const c_void, n: c_int) -> c_int;
     /// See above.
@@ -72,6 +74,12 @@ pub extern "C" fn host_pointers(a: *const c_void, b: *const c_void) -> c_int {
     (a < b).into()
 }
 
+/// What the guest imports: with a function, which is only passed.
+#[unsafe(no_mangle)]
+pub extern "C" fn host_visit(_: Option<Add>, b: c_int) -> c_int {
+    b.wrapping_add(1)
+}
+
 /// What the guest imports: with an object of the host's.
 #[unsafe(no_mangle)]
 pub extern "C" fn host_object(_: *const c_void, b: c_int) -> c_int {
@@ -101,6 +109,7 @@ impl App {
             ("int host_pointer(const void *a, int b)", host_pointer as *const u8),
             ("int host_pointers(const void *a, const void *b)", host_pointers as *const u8),
             ("int host_object(struct object *o[handle], int b)", host_object as *const u8),
+            ("int host_visit(int (*visit)(int, int) [scope: call], int b)", host_visit as *const u8),
         ];
         for (prototype, function) in functions {
             // SAFETY: each function has this prototype.
@@ -136,6 +145,12 @@ impl App {
     pub fn import_leaf(&self) -> unsafe extern "C" fn(c_int) -> c_int {
         // SAFETY: as above.
         unsafe { std::mem::transmute(self.callback("int bench_import_leaf(int)")) }
+    }
+
+    /// `bench_import_function` as a C function pointer.
+    pub fn import_function(&self) -> unsafe extern "C" fn(c_int) -> c_int {
+        // SAFETY: as above.
+        unsafe { std::mem::transmute(self.callback("int bench_import_function(int)")) }
     }
 
     /// `bench_import_pointer` or `bench_import_pointers` as a C function pointer.

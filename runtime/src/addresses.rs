@@ -1,5 +1,5 @@
-//! Maps whose keys are addresses of the host's, or numbers that it gives out: nobody who is not trusted chooses them to collide, so they are mixed in a few
-//! instructions.
+//! Maps whose keys are addresses or texts of the host's, or numbers that it gives out: nobody who is not trusted chooses them to collide, so they are mixed in a
+//! few instructions.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -17,7 +17,14 @@ impl Hasher for AddressHasher {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
+        let words = bytes.chunks_exact(8);
+        let rest = words.remainder();
+        words.for_each(|word| self.write_u64(u64::from_le_bytes(word.try_into().expect("a word has eight bytes"))));
+        rest.iter().for_each(|&byte| self.write_u64(byte.into()));
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.write_u64(byte.into());
     }
 
     fn write_u32(&mut self, word: u32) {

@@ -323,7 +323,7 @@ unsafe extern "C" fn extern_convert_any(vmctx: *mut VmHead, reference: u64) -> u
 unsafe fn refuse(record: *const CallbackRecord, why: String) {
     // SAFETY: the record of a callback that is being called, on its instance's thread: its entry check has passed.
     unsafe {
-        instance((*record).owner).refused_at_boundary(why, Some(inbound::info(record).name.clone()));
+        instance((*record).owner).refused_at_boundary(why, Some(inbound::info(record).name()));
         callback::count_refused(&*record, Refusal::Failed);
         callback::returned(record);
         policy::failed(record, policy::From::Builtin);
@@ -339,13 +339,14 @@ unsafe extern "C-unwind" fn callback_admit(
     let cells = Cells { arguments, result };
     // SAFETY: the record of a callback that is being called: it was stamped and not freed.
     let info = unsafe { inbound::info(record) };
-    if !info.inbox.is_own() {
+    if !info.shared.inbox.is_own() {
         // SAFETY: see above; the shape gives its own cells.
         return unsafe { callback::answer_foreign(record, cells) };
     }
     // SAFETY: see above. On this thread its instance is not deleted meanwhile; it may be gone.
     let instance = unsafe { (!(*(*record).vmctx).host.is_null()).then(|| instance((*record).vmctx)) };
-    let admission = instance.map(|instance| (instance, instance.admit(sp as usize, || info.signature.shows_windows())));
+    let admission =
+        instance.map(|instance| (instance, instance.admit(sp as usize, || info.shared.signature.shows_windows())));
     let why = match admission {
         Some((_, Admission::Entered)) => return admission::ENTER,
         Some((instance, Admission::Pending)) if info.policies.runs_while_pending() => {
@@ -371,7 +372,7 @@ unsafe extern "C" fn callback_enter(record: *const CallbackRecord, slots: *mut u
     let entered = unsafe {
         let (instance, info) = (instance((*record).vmctx), inbound::info(record));
         instance.open_scope(slots as usize);
-        let slots = std::slice::from_raw_parts_mut(slots, info.signature.params.len());
+        let slots = std::slice::from_raw_parts_mut(slots, info.shared.signature.params.len());
         inbound::enter(instance, info, slots).inspect_err(|_| instance.close_scope(slots.as_ptr() as usize))
     };
     // SAFETY: see above.
@@ -384,13 +385,13 @@ unsafe extern "C" fn callback_lend(record: *const CallbackRecord, argument: u32,
     let argument = argument as usize;
     let lent = match value {
         0 => Err("it is NULL, the prototype says [nonnull]".to_owned()),
-        _ => instance.scopes.lend_to(cells as usize, value as usize, info.handle_type(argument)),
+        _ => instance.scopes.lend_to(cells as usize, value as usize, info.shared.handle_type(argument)),
     };
     lent.map(u64::from).unwrap_or_else(|why| {
         // Those of the arguments before it.
         instance.scopes.end_lent(cells as usize);
         // SAFETY: see above.
-        unsafe { refuse(record, format!("{}: {why}", value_name(&info.signature, Some(argument)))) };
+        unsafe { refuse(record, format!("{}: {why}", value_name(&info.shared.signature, Some(argument)))) };
         u64::MAX
     })
 }
@@ -434,7 +435,7 @@ unsafe extern "C" fn callback_leave(record: *const CallbackRecord, slots: *mut u
 unsafe extern "C" fn callback_pointer(record: *const CallbackRecord, argument: u32, value: u64) -> u64 {
     // SAFETY: as in `callback_enter`.
     let (instance, info) = unsafe { (instance((*record).vmctx), inbound::info(record)) };
-    let name = || value_name(&info.signature, Some(argument as usize));
+    let name = || value_name(&info.shared.signature, Some(argument as usize));
     let converted = match value {
         0 => Err(format!("{} is NULL, the prototype says [nonnull]", name())),
         _ => inbound::pointer_in(instance, value).map_err(|why| format!("{}: {why}", name())),
@@ -475,8 +476,8 @@ unsafe extern "C" fn callback_range(record: *const CallbackRecord, argument: u32
     // SAFETY: as in `callback_enter`.
     let info = unsafe { inbound::info(record) };
     let index = argument as usize;
-    let why = inbound::range_error_of(&info.signature.params[index].crossing, value);
-    let why = format!("{}: {why}", value_name(&info.signature, Some(index)));
+    let why = inbound::range_error_of(&info.shared.signature.params[index].crossing, value);
+    let why = format!("{}: {why}", value_name(&info.shared.signature, Some(index)));
     // SAFETY: see above.
     unsafe { refuse(record, why) };
 }

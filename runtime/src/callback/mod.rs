@@ -3,25 +3,25 @@
 mod holds;
 mod policy;
 mod refusal;
+mod shared;
 
 pub(crate) use self::holds::Holds;
 use self::policy::Policies;
 pub use self::refusal::Refusal;
 use self::refusal::Refusals;
-use crate::code::CallbackPages;
+pub(crate) use self::shared::Shared;
 use crate::code::registry::{Place, Reader};
 use crate::code::stamped::Slot;
-use crate::crossing::handles::TypeId;
 use crate::crossing::replay::Cells;
 use crate::error::{Error, ErrorKind};
 use crate::instance::InstanceData;
-use crate::thread::{self, Inbox};
+use crate::thread;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use wasmbridge_artifact::builtins::admission;
 use wasmbridge_artifact::vmctx::{CallbackRecord, CrossingFrame, VmFuncRef, VmHead};
 use wasmbridge_trampolines::shape::result_cells;
-use wasmbridge_trampolines::{Crossing, OnThread, OnTrap, Policy, Scalar, ShapeKind, Signature, WhilePending};
+use wasmbridge_trampolines::{Crossing, OnThread, OnTrap, Policy, Scalar, Signature, WhilePending};
 
 /// A C function pointer of an unknown type: cast it to what the prototype says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,24 +53,29 @@ pub struct CallbackOptions {
     pub pending: WhilePending,
 }
 
+/// The name of a callback that messages use.
+#[derive(Debug)]
+pub(crate) enum Name {
+    /// the prototype's
+    Given(Arc<str>),
+    /// that of the function, which its module knows
+    OfFunction,
+}
+
 /// What the runtime keeps of a callback, behind its record.
 #[derive(Debug)]
 pub(crate) struct CallbackInfo {
-    pub(crate) signature: Arc<Signature>,
-    /// the name that messages use: the prototype's, or the function's
-    pub(crate) name: String,
-    pages: Arc<Mutex<CallbackPages>>,
+    pub(crate) shared: Arc<Shared>,
+    name: Name,
     slot: Slot,
     funcref: *const VmFuncRef,
     /// null when the instance is gone or the callback was freed
     instance: AtomicPtr<InstanceData>,
-    /// the instance's, which outlives it
-    pub(crate) inbox: Arc<Inbox>,
-    /// of parameters that are handles, which types they are
-    handle_types: Option<Arc<[TypeId]>>,
     /// who keeps it from ending
     holds: Holds,
     pub(crate) policies: Policies,
+    /// it opens a scope even if no value of its needs one: on which of its pages it is
+    opens_scope: bool,
     /// its shape calls `callback_leave`, so that the end of a call is seen
     scoped: bool,
     /// freed: the slot waits for its next use
@@ -90,9 +95,22 @@ impl CallbackInfo {
         self.slot.entry
     }
 
-    /// The type of a parameter that is a handle.
-    pub(crate) fn handle_type(&self, argument: usize) -> TypeId {
-        self.handle_types.as_ref().expect("the signature has handles")[argument]
+    /// The name that messages use. On the owner's thread.
+    pub(crate) fn name(&self) -> String {
+        match &self.name {
+            Name::Given(name) => name.to_string(),
+            Name::OfFunction => self.live_instance().map_or_else(
+                || "a function of an app that is gone".to_owned(),
+                // SAFETY: a function reference of the instance's group, which is alive.
+                |instance| instance.function_name(unsafe { *self.funcref }),
+            ),
+        }
+    }
+
+    /// The instance, unless it is gone or the callback was freed. On the owner's thread.
+    fn live_instance(&self) -> Option<&InstanceData> {
+        // SAFETY: null, or the instance, which this thread would delete.
+        unsafe { self.instance.load(Ordering::Acquire).as_ref() }
     }
 
     /// Whether it was freed, or its instance is gone. Ordered with the count of an inbox's calls ([`Inbox::cancel_ended`]).
@@ -116,15 +134,14 @@ impl CallbackInfo {
     /// The cells are those of a call of this callback: nobody else uses them.
     pub(crate) unsafe fn write_default(&self, cells: Cells) {
         // SAFETY: the caller's promise.
-        unsafe { self.default().write(&self.signature, cells) };
+        unsafe { self.default().write(&self.shared.signature, cells) };
     }
 
     /// A call of it failed before C could have noticed. On the owner's thread.
     pub(crate) fn fail(&self, why: String) {
         self.refusals.add(Refusal::Failed);
-        // SAFETY: null, or the instance, which this thread would delete.
-        if let Some(instance) = unsafe { self.instance.load(Ordering::Acquire).as_ref() } {
-            instance.refused_at_boundary(why, Some(self.name.clone()));
+        if let Some(instance) = self.live_instance() {
+            instance.refused_at_boundary(why, Some(self.name()));
         }
     }
 }
@@ -188,7 +205,7 @@ pub(crate) unsafe fn answer_foreign(record: *const CallbackRecord, cells: Cells)
             }
             if answer != Ok(thread::Answered::Made) {
                 // SAFETY: the caller's promise; nobody has the cells any more.
-                unsafe { default.write(&info.signature, cells) };
+                unsafe { default.write(&info.shared.signature, cells) };
             }
             return admission::ANSWERED;
         }
@@ -217,49 +234,56 @@ static DEAD: DeadHead = DeadHead(VmHead {
     handles: std::ptr::null(),
 });
 
-/// Stamps a callback: a function of `instance` as a C function. Nobody holds it yet. The pages are the signature's. `scoped` says that the end of each call must be seen.
+/// Stamps a callback: a function of `instance` as a C function. Nobody holds it yet. `opens_scope` says that it opens a scope even if no value of its needs one,
+/// which also has the end of each call seen.
 pub(crate) fn stamp(
     instance: &InstanceData,
     funcref: *const VmFuncRef,
-    (signature, handle_types): (Arc<Signature>, Option<Arc<[TypeId]>>),
-    pages: Arc<Mutex<CallbackPages>>,
-    name: String,
+    shared: &Arc<Shared>,
+    name: Name,
     options: &CallbackOptions,
-    scoped: bool,
+    opens_scope: bool,
 ) -> Result<Slot, Error> {
-    let (default_int, default_float) = default_bits(&signature, options.default)?;
+    let signature = &shared.signature;
+    let (default_int, default_float) = default_bits(signature, options.default)?;
     if options.thread == OnThread::Queue {
         let error = |why| Error::new(ErrorKind::Prototype, format!("its calls cannot be queued: {why}: `{signature}`"));
         signature.can_be_queued().map_err(error)?;
     }
     let (slot, has_fast_entry) = {
-        let mut pages = pages.lock().unwrap_or_else(|e| e.into_inner());
+        let mut pages = shared.pages(instance.engine(), opens_scope)?.lock().unwrap_or_else(|e| e.into_inner());
         (pages.take()?, pages.has_fast_entry())
     };
-    let needs_slots = signature.needs_slots(ShapeKind::Callback);
-    let info = Arc::new(CallbackInfo {
-        signature,
+    let info = CallbackInfo {
+        shared: shared.clone(),
         name,
-        pages,
         slot,
         funcref,
-        scoped: scoped || (needs_slots && !has_fast_entry),
+        opens_scope,
+        scoped: opens_scope || (shared.needs_slots && !has_fast_entry),
         holds: Holds::default(),
         policies: Policies::new(options),
         instance: AtomicPtr::new(std::ptr::from_ref(instance).cast_mut()),
-        inbox: instance.inbox().clone(),
-        handle_types,
         released: AtomicBool::new(false),
         refusals: Refusals::default(),
-    });
+    };
     // SAFETY: the slot has just been taken, so its record is zero or that of a callback that was freed; a call of that one which
     // were still running would be the host's breach of `release`'s contract.
-    unsafe {
+    let former = unsafe {
         let former = (*slot.record).info.cast_const().cast::<CallbackInfo>();
-        if !former.is_null() {
-            drop(Arc::from_raw(former));
-        }
-    }
+        (!former.is_null()).then(|| Arc::from_raw(former))
+    };
+    // In the same memory, unless a call that was left for another thread still looks at it.
+    let info = match former {
+        Some(mut former) => match Arc::get_mut(&mut former) {
+            Some(place) => {
+                *place = info;
+                former
+            }
+            None => Arc::new(info),
+        },
+        None => Arc::new(info),
+    };
     // SAFETY: a function reference of a live instance.
     let function = unsafe { *funcref };
     let record = CallbackRecord {
@@ -313,12 +337,12 @@ pub(crate) unsafe fn say(record: *mut CallbackRecord, policy: &Policy) {
     let info = unsafe { crate::crossing::inbound::info(record) };
     info.policies.say(policy);
     if let Some(value) = policy.default {
-        let answer = match info.signature.result_number() {
+        let answer = match info.shared.signature.result_number() {
             Some(Scalar::Float | Scalar::Double) => Answer::Float(value as f64),
             _ => Answer::Int(value),
         };
         // A prototype says it of functions that have a default only.
-        if let Ok((int, float)) = default_bits(&info.signature, answer) {
+        if let Ok((int, float)) = default_bits(&info.shared.signature, answer) {
             // SAFETY: as above. Other threads may read either word while it changes.
             unsafe {
                 AtomicU64::from_ptr(&raw mut (*record).default_int).store(int, Ordering::Relaxed);
@@ -392,7 +416,8 @@ pub(crate) fn function_of(
     let record = find(function)?;
     // SAFETY: found among the records that are stamped.
     let info = unsafe { crate::crossing::inbound::info(record) };
-    let same = std::ptr::eq(info.instance.load(Ordering::Acquire), instance) && Arc::ptr_eq(&info.signature, signature);
+    let same =
+        std::ptr::eq(info.instance.load(Ordering::Acquire), instance) && Arc::ptr_eq(&info.shared.signature, signature);
     same.then_some(info.funcref)
 }
 
@@ -418,13 +443,13 @@ pub(crate) fn release(function: NativeFn) -> Result<(), Error> {
     unsafe {
         let info = crate::crossing::inbound::info(record);
         if let Some(instance) = info.instance.load(Ordering::Acquire).as_ref() {
-            instance.forget_callback(info.funcref, &info.signature);
+            instance.forget_callback(info.funcref, &info.shared.signature);
         }
         kill(record);
-        info.inbox.cancel_ended();
+        info.shared.inbox.cancel_ended();
         // A call that is still running needs the record and its `info` to the end: they stay until the slot is used again.
         info.released.store(true, Ordering::Release);
-        info.pages.lock().unwrap_or_else(|e| e.into_inner()).give_back(info.slot);
+        info.shared.made_on(info.opens_scope).lock().unwrap_or_else(|e| e.into_inner()).give_back(info.slot);
     }
     Ok(())
 }
@@ -441,6 +466,9 @@ pub(crate) fn count_refused(record: &CallbackRecord, why: Refusal) {
 
 /// The default value as it lies in the integer and the float result register.
 fn default_bits(signature: &Signature, answer: Answer) -> Result<(u64, u64), Error> {
+    if answer == Answer::Zero {
+        return Ok((0, 0));
+    }
     let wrong = |given: &str| {
         let result = signature.result.as_ref().map_or("void".to_owned(), |r| r.wasm_type().to_string());
         let message = format!("the default value is {given}, the callback's result is {result}: `{signature}`");

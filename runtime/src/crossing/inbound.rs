@@ -35,7 +35,7 @@ unsafe fn convert(
     slots: &mut [u64],
     copies: &mut Copies,
 ) -> Result<(), Refused> {
-    let signature = &*info.signature;
+    let signature = &*info.shared.signature;
     let Some((index, _, args)) = signature.var_args() else {
         // SAFETY: the caller's promise.
         return unsafe { convert_all(instance, signature, slots, copies) };
@@ -257,7 +257,7 @@ pub(crate) unsafe fn string_in(instance: &InstanceData, pointer: u64) -> Result<
 /// Gives what a callback has written to its C caller.
 pub(crate) fn give_back(instance: &InstanceData, info: &CallbackInfo, native_addr: usize) -> Result<(), Refused> {
     let Some(mut copies) = instance.scopes.take_copies(native_addr) else { return Ok(()) };
-    let given = copies.give_back(instance, info.signature.with_listed(), Phase::CallbackLeave);
+    let given = copies.give_back(instance, info.shared.signature.with_listed(), Phase::CallbackLeave);
     copies.end(instance);
     given
 }
@@ -271,7 +271,7 @@ pub(crate) unsafe fn leave(instance: &InstanceData, info: &CallbackInfo, slots: 
     // Scopes of callbacks further down that a `longjmp` has skipped.
     instance.close_scope(slots as usize - 1);
     let pending = instance.scopes.take_pending(slots as usize);
-    let signature = info.signature.with_listed();
+    let signature = info.shared.signature.with_listed();
     // SAFETY: there is at least one slot.
     let slot = unsafe { &mut *slots };
     let number = *slot;
@@ -291,7 +291,7 @@ pub(crate) fn result(
     slot: &mut u64,
     after: After<'_>,
 ) -> Result<(), Refused> {
-    let signature = &*info.signature;
+    let signature = &*info.shared.signature;
     let Some(result) = &signature.result else { return Ok(()) };
     let name = || value_name(signature, None);
     let guest = *slot;
@@ -332,7 +332,7 @@ pub(crate) unsafe fn extent_result(
     cells: *const u64,
     guest: u64,
 ) -> Result<u64, Refused> {
-    let signature = &*info.signature;
+    let signature = &*info.shared.signature;
     let operand = |operand| match operand {
         Operand::Param(index) => {
             let Crossing::Scalar(scalar) = signature.params.get(index as usize)?.crossing else { return None };

@@ -12,11 +12,11 @@
 //! The app may copy a function reference to where it is never found again. So what stands for a C function lives as long as the instance, and
 //! C says by its prototype that the function does, too: other scopes are refused in this direction.
 
-use super::known::{Known, Signatures};
+use super::known::Signatures;
 use super::scoped::HeldByCall;
 use super::{InstanceData, Thunk};
 use crate::addresses::AddressMap;
-use crate::callback::{self, CallbackOptions, NativeFn};
+use crate::callback::{self, CallbackOptions, Name, NativeFn, Shared};
 use crate::code::stamped::Slot;
 use crate::crossing::{Refused, value_name};
 use crate::error::{Error, ErrorKind};
@@ -187,11 +187,12 @@ impl InstanceData {
 
     fn convert_out(&self, signature: &Signature, policy: &Policy, index: u32, once: bool) -> Result<Out, Refused> {
         let funcref = self.table_function(0, index)?;
-        let known = self.known(signature);
+        let known = self.known_nested(signature);
         if let Some(native) = self.native_behind(funcref, &known.signature) {
             return Ok(Out::Native(native));
         }
-        let slot = self.callback_known(funcref, &known, None, &CallbackOptions::default(), Some(index), once);
+        let slot =
+            self.callback_known(funcref, &known, Name::OfFunction, &CallbackOptions::default(), Some(index), once);
         let slot = slot.map_err(|e| format!("table index {index}: {}", e.message()))?;
         // SAFETY: a callback of this instance's, just made or looked up.
         unsafe { callback::say(slot.record, policy) };
@@ -230,11 +231,11 @@ impl InstanceData {
     pub(crate) fn callback(
         &self,
         funcref: *const VmFuncRef,
-        signature: &Signature,
-        name: Option<&str>,
+        known: &Arc<Shared>,
+        name: Arc<str>,
         options: &CallbackOptions,
     ) -> Result<Slot, Error> {
-        let slot = self.callback_known(funcref, &self.known(signature), name, options, None, false)?;
+        let slot = self.callback_known(funcref, known, Name::Given(name), options, None, false)?;
         // SAFETY: a callback of this instance's, just made or looked up.
         unsafe { callback::holds(slot.record) }.forever();
         Ok(slot)
@@ -243,8 +244,8 @@ impl InstanceData {
     fn callback_known(
         &self,
         funcref: *const VmFuncRef,
-        known: &Known,
-        name: Option<&str>,
+        known: &Arc<Shared>,
+        name: Name,
         options: &CallbackOptions,
         index: Option<u32>,
         once: bool,
@@ -270,21 +271,23 @@ impl InstanceData {
             };
             return Err(Error::new(ErrorKind::Link, message));
         }
-        let name = match name {
-            Some(name) => name.to_owned(),
-            None if function.function == NATIVE => "native function".to_owned(),
-            None => self.module.function_name(function.function),
-        };
-        let scoped = once || self.callbacks_need_scopes();
-        let pages = self.callback_pages(known, scoped)?;
-        let signature = (signature.clone(), known.handle_types.clone());
-        let slot = callback::stamp(self, funcref, signature, pages, name, options, scoped)?;
+        let opens_scope = once || self.callbacks_need_scopes();
+        let slot = callback::stamp(self, funcref, known, name, options, opens_scope)?;
         self.functions.callbacks.borrow_mut().insert(key, slot);
         self.functions.stamped.set(true);
         if let Some(index) = index {
             self.functions.indices.borrow_mut().insert(key.0, index);
         }
         Ok(slot)
+    }
+
+    /// What messages call a function of this group's, which a callback is of.
+    pub(crate) fn function_name(&self, function: VmFuncRef) -> String {
+        if function.function == NATIVE {
+            "native function".to_owned()
+        } else {
+            self.module.function_name(function.function)
+        }
     }
 
     pub(crate) fn callbacks_need_scopes(&self) -> bool {

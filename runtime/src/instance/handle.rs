@@ -1,7 +1,7 @@
 //! What the host holds of an instance.
 
 use super::InstanceData;
-use crate::callback::{CallbackOptions, NativeFn};
+use crate::callback::{CallbackOptions, NativeFn, Shared};
 use crate::error::{Error, ErrorKind};
 use crate::exception::Tag;
 use crate::module::Module;
@@ -9,6 +9,7 @@ use crate::value::Value;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use wasmbridge_artifact::module::ExternIndex;
+use wasmbridge_artifact::vmctx::VmFuncRef;
 use wasmbridge_trampolines::{Signature, TypeNames};
 
 /// A running copy of a module: its memory, tables and globals.
@@ -80,11 +81,19 @@ impl Instance {
     /// # Errors
     /// [`ErrorKind::Prototype`], [`ErrorKind::NotFound`], or [`ErrorKind::Link`] if the function has another type.
     pub fn callback(&self, prototype: &str, options: &CallbackOptions) -> Result<NativeFn, Error> {
-        let signature = self.parse(prototype)?;
-        let name = signature.name.as_deref().ok_or_else(|| {
+        let known = self.data.prototype(prototype, &self.names)?;
+        let name = known.name.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::Prototype, format!("the prototype names no function to look up: `{prototype}`"))
         })?;
-        self.callback_of(name, &signature, options)
+        let funcref = match known.export.get() {
+            Some(funcref) => funcref,
+            None => {
+                let funcref = self.data.funcref(self.function(name)?).expect("exported functions escape");
+                known.export.set(Some(funcref));
+                funcref
+            }
+        };
+        self.stamp(funcref, &known.shared, name.clone(), options)
     }
 
     /// An exported function as a C function pointer of a signature.
@@ -99,7 +108,7 @@ impl Instance {
     ) -> Result<NativeFn, Error> {
         let function = self.function(export)?;
         let funcref = self.data.funcref(function).expect("exported functions escape");
-        self.stamp(funcref, signature, export, options)
+        self.stamp(funcref, &self.data.known(signature), export.into(), options)
     }
 
     /// The function at an index of the app's table 0 as a C function pointer of this prototype.
@@ -107,20 +116,20 @@ impl Instance {
     /// # Errors
     /// As for [`Instance::callback`]; [`ErrorKind::NotFound`] if there is no function at the index.
     pub fn callback_at(&self, index: u32, prototype: &str, options: &CallbackOptions) -> Result<NativeFn, Error> {
-        let signature = self.parse(prototype)?;
+        let known = self.data.prototype(prototype, &self.names)?;
         let funcref = self.data.table_function(0, index).map_err(|why| Error::new(ErrorKind::NotFound, why))?;
-        let name = signature.name.clone().unwrap_or_else(|| format!("table index {index}"));
-        self.stamp(funcref, &signature, &name, options)
+        let name = known.name.clone().unwrap_or_else(|| format!("table index {index}").into());
+        self.stamp(funcref, &known.shared, name, options)
     }
 
     fn stamp(
         &self,
-        funcref: *const wasmbridge_artifact::vmctx::VmFuncRef,
-        signature: &Signature,
-        name: &str,
+        funcref: *const VmFuncRef,
+        known: &Arc<Shared>,
+        name: Arc<str>,
         options: &CallbackOptions,
     ) -> Result<NativeFn, Error> {
-        let slot = self.data.callback(funcref, signature, Some(name), options);
+        let slot = self.data.callback(funcref, known, name.clone(), options);
         let slot = slot.map_err(|e| Error::new(e.kind(), format!("`{name}`: {}", e.message())))?;
         Ok(NativeFn(slot.entry))
     }
@@ -250,10 +259,6 @@ impl Instance {
             false => format!("the module exports no {kind} `{name}`; it exports {}{more}", similar.join(", ")),
         };
         Error::new(ErrorKind::NotFound, message)
-    }
-
-    fn parse(&self, prototype: &str) -> Result<Arc<Signature>, Error> {
-        self.data.prototype(prototype, &self.names)
     }
 
     /// Whether code of the instance is on the stack: then it must not be dropped.

@@ -51,7 +51,7 @@ impl InstanceData {
             let detail = exception.as_ref().map(ToString::to_string).or(detail);
             let name = (!capture.record.is_null()).then(|| {
                 // SAFETY: the record of the callback that trapped: it was stamped, and lives at least until its call returns.
-                unsafe { crate::crossing::inbound::info(capture.record) }.name.clone()
+                unsafe { crate::crossing::inbound::info(capture.record) }.name()
             });
             let frames = backtrace::of(&capture.pcs[..capture.depth], name, &state);
             state.pending = Some(Box::new(Trap { exception, ..Trap::new(capture.code, detail, frames) }));

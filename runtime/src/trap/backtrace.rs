@@ -68,7 +68,7 @@ fn callers(reader: &Reader, crossing: &CrossingFrame, stack_high: usize) -> Opti
                 // SAFETY: code of a slot that somebody was given: its record was stamped, and what it points to stays until the slot is
                 // used again.
                 let info = unsafe { crate::crossing::inbound::info(record) };
-                frames.push(Frame::Callback { name: info.name.clone() });
+                frames.push(Frame::Callback { name: info.name() });
                 return Some(frames);
             }
             // A thunk calls C, and nothing of ours directly.

@@ -193,7 +193,7 @@ fn abort(instance: &InstanceData, record: *const CallbackRecord, from: From) -> 
             None => line(&mut text, &native::Symbol(frame.pc)),
             Some(Place::Callback { record }) => {
                 // SAFETY: the record of a callback on the stack.
-                let name = unsafe { inbound::info(record) }.name.clone();
+                let name = unsafe { inbound::info(record) }.name();
                 line(&mut text, &Frame::Callback { name });
             }
             Some(_) => {
