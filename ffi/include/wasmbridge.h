@@ -1096,7 +1096,7 @@ wb_error *wb_callback_last_refusal(wb_fn callback, wb_refusal *why);
  * `uv_handle_t`). One object has one handle, as either type.
  *
  * Both are names as prototypes have them, without `struct`; they are only read. A type may have one base, which may have one itself. Fails with
- * WB_ERROR_INVALID_ARGUMENT if `derived` has another base, or is a base of `base`.
+ * WB_ERROR_INVALID_ARGUMENT if `derived` has another base, or is a base of `base`, or if a name begins with `const`: what may be read of one may be read of the other anyway.
  */
 wb_error *wb_linker_handle_base(wb_linker *linker,
                                 const char *derived,
@@ -1120,7 +1120,8 @@ wb_error *wb_linker_handle_destructor(wb_linker *linker,
  *
  * It lasts until `wb_handle_end`, or as long as the instance; the object must live as long. An object that the app knows already has the same
  * handle. (Handles that come with a callback's arguments end with the callback, if the app did not have them before.) `type` is a name as
- * prototypes have it, and only read. `object` is not touched. Fails with WB_ERROR_INVALID_ARGUMENT if `object` is NULL, with WB_ERROR_LIMIT if the app has a
+ * prototypes have it, without `struct`, and only read. With `const T` the app may pass the handle only where a prototype has `const T *`, unless it is given the
+ * object as a `T *`, too. `object` is not touched. Fails with WB_ERROR_INVALID_ARGUMENT if `object` is NULL, with WB_ERROR_LIMIT if the app has a
  * million handles. On the instance's thread.
  */
 wb_error *wb_handle_new(const wb_instance *instance,
@@ -1142,10 +1143,11 @@ wb_error *wb_handle_object(const wb_instance *instance,
 
 /**
  * Gives the app `to` a handle of the object that `handle` stands for in the app `from`, in `*granted`: the object is of the type `type *`, and both apps know it
- * then. 0 is NULL, which has no handle. Handles of one app mean nothing to another: this is the only way, and each of the two ends by itself.
+ * then. 0 is NULL, which has no handle. Handles of one app mean nothing to another: this is the only way, and each of the two ends by itself. With `const T` for a
+ * type, the other app may only read the object, whatever this one may do.
  *
- * `type` is only read. Fails with WB_ERROR_INVALID_ARGUMENT if `handle` is not a handle of `from`, is stale, or is one of another type: the message
- * says which; or if it is 0. Both instances belong to the calling thread.
+ * `type` is only read. Fails with WB_ERROR_INVALID_ARGUMENT if `handle` is not a handle of `from`, is stale, is one of another type, or if `from` may only read the
+ * object and `type` is not `const`: the message says which; or if it is 0. Both instances belong to the calling thread.
  */
 wb_error *wb_handle_grant(const wb_instance *from,
                           uint32_t handle,

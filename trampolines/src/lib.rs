@@ -17,7 +17,7 @@ pub mod prototype;
 pub mod shape;
 pub mod signature;
 
-pub use objects::ObjectTypes;
+pub use objects::{ObjectTypes, READ_ONLY};
 pub use prototype::{PrototypeError, TypeNames};
 pub use shape::{DirectShape, RecordReloc, Shape, ShapeCompiler, ShapeError, ShapeKind};
 pub use signature::{

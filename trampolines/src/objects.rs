@@ -4,6 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+/// How the name of a type begins whose objects may only be read by a handle, as prototypes write it.
+pub const READ_ONLY: &str = "const ";
+
 /// Numbers of C types. Shapes have them in their code, so whoever makes handles must use the same: a clone of this.
 #[derive(Clone, Default)]
 pub struct ObjectTypes(Arc<Mutex<HashMap<Box<str>, u32>>>);

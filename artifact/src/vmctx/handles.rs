@@ -1,13 +1,15 @@
 //! The handles of an app: 32-bit names of native objects, each with a slot in a table of a fixed size.
 //!
 //! ```text
-//!   | key of slot 0 | ... | key 2^20 - 1 | object of slot 0 | ... | object 2^20 - 1 | bucket 0 | ... | bucket 2^14 - 1 | LentSlots |
+//!   | key of slot 0 | ... | key 2^20 - 1 | object of slot 0 | ... | object 2^20 - 1 | bucket 0 | ... | bucket 2^14 - 1 | Passes | LentSlots |
 //! ```
 //!
 //! # From a handle to its object
 //! The lower 20 bits of a handle are the index of its slot. A slot's key is the whole handle, and above it the [number](key) of the object's type. So a handle is one
 //! of this app's, of a type and of an object that is still there if its slot's key says so: comparing it says all of it. The key of a free slot is 0, which no
 //! handle's is; so is slot 0's, and its object, so that 0 is nobody's handle, and stands for NULL. There are no bounds to check: the whole table is mapped.
+//!
+//! A type may pass for others: as its base, or as what is only read. Where a slot's type is not the one that is asked for, [`Pass`]es say whether that has been found to be fine before.
 //!
 //! # From an object to its handle
 //! A callback is lent handles of its arguments: the handle that the object has, or one that ends with the callback. Buckets, which are chosen by
@@ -28,10 +30,15 @@ pub const BUCKETS: i32 = 2 * OBJECT;
 pub const BUCKET_COUNT: usize = 1 << 14;
 /// What of an object's address is its bucket's place, in bytes from the first one: objects hardly ever lie closer than 16 bytes.
 pub const BUCKET_MASK: u32 = (BUCKET_COUNT as u32 - 1) * size_of::<Bucket>() as u32;
+/// bytes from the first slot's key to the first [`Pass`]
+pub const PASSES: i32 = BUCKETS + (BUCKET_COUNT * size_of::<Bucket>()) as i32;
+/// How many passes there are: a power of two.
+pub const PASS_COUNT: u32 = 128;
 /// bytes from the first slot's key to the [`LentSlots`]
-pub const LENT: i32 = BUCKETS + (BUCKET_COUNT * size_of::<Bucket>()) as i32;
+pub const LENT: i32 = PASSES + (PASS_COUNT as usize * size_of::<Pass>()) as i32;
 /// bytes of the table, whole host pages
-pub const BYTES: usize = LENT as usize + super::HOST_PAGE as usize;
+pub const BYTES: usize = PASSES as usize + super::HOST_PAGE as usize;
+const _: () = assert!(LENT as usize + size_of::<LentSlots>() <= BYTES);
 
 /// The key of a handle of an object of the type with this number, which is not 0.
 pub const fn key(type_number: u32, handle: u32) -> u64 {
@@ -52,6 +59,31 @@ pub struct Bucket {
 impl Bucket {
     /// In place of an object. One with this address would be in NULL's bucket, which has no type.
     pub const SEVERAL: u64 = 1;
+}
+
+/// Two types, one of which passes for the other: found out once, and good as long as the table. One that says nothing is 0.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    /// the number of the type that a prototype has
+    pub wanted: u32,
+    /// that of the type that an object is known by
+    pub known: u32,
+}
+
+impl Pass {
+    /// Where the pass for two types is, if it is there: the sum of [`Pass::start`] and the known type's number, of which these bits count.
+    pub const MASK: u32 = PASS_COUNT - 1;
+
+    /// See [`Pass::MASK`]. Types that are met one after the other do not collide as one another's.
+    pub const fn start(wanted: u32) -> u32 {
+        wanted.wrapping_mul(11)
+    }
+
+    /// Which one it is.
+    pub const fn index(&self) -> u32 {
+        Pass::start(self.wanted).wrapping_add(self.known) & Pass::MASK
+    }
 }
 
 /// Handles that may be lent at once by the code of one callback.

@@ -119,6 +119,69 @@ static void lent(host h) {
     wb_linker_delete(linker);
 }
 
+/* What an app may only read it may only pass where the prototype says `const`. */
+static void rights(host h) {
+    static struct object objects[3] = {{40}, {50}, {60}};
+    wb_linker *changes, *reads;
+    wb_instance *changer, *reader;
+    wb_fn f;
+    add_fn lent, lent_const;
+    uint32_t handle, other, again;
+    void *object;
+    int sum;
+    OK(wb_linker_new(h.engine, &changes));
+    OK(wb_linker_new(h.engine, &reads));
+    OK(wb_linker_define(changes, "env", "int host_add(struct object *o[handle], int b)", (wb_fn)object_add));
+    OK(wb_linker_define(reads, "env", "int host_add(const struct object *o[handle], int b)", (wb_fn)object_add));
+    OK(wb_linker_define(changes, "env", "int each(int (*visit)(int), int value)", (wb_fn)host_each));
+    OK(wb_linker_define(reads, "env", "int each(int (*visit)(int), int value)", (wb_fn)host_each));
+    FAILS(wb_linker_handle_base(changes, "const object", "thing"), WB_ERROR_INVALID_ARGUMENT, "without `const`");
+    OK(wb_linker_instantiate(changes, h.module, &changer));
+    OK(wb_linker_instantiate(reads, h.module, &reader));
+
+    OK(wb_handle_new(changer, "const object", &objects[0], &handle));
+    FAILS(add(changer, handle, &sum), WB_ERROR_TRAP,
+          "is a `const object *`, expected `object *`: the app may only read the object");
+    OK(wb_handle_object(changer, handle, "const object", &object));
+    CHECK(object == &objects[0]);
+    FAILS(wb_handle_object(changer, handle, "object", &object), WB_ERROR_INVALID_ARGUMENT, "may only read");
+    OK(wb_handle_new(changer, "object", &objects[0], &again));
+    CHECK(again == handle);
+    OK(add(changer, handle, &sum));
+    CHECK(sum == 42);
+
+    /* With fewer rights, not with more. */
+    OK(wb_handle_grant(changer, handle, "const object", reader, &other));
+    OK(add(reader, other, &sum));
+    CHECK(sum == 42);
+    FAILS(wb_handle_grant(reader, other, "object", changer, &again), WB_ERROR_INVALID_ARGUMENT, "may only read");
+    OK(wb_handle_new(reader, "object", &objects[1], &other));
+    OK(add(reader, other, &sum));
+    CHECK(sum == 52);
+    OK(wb_handle_grant(reader, other, "const object", changer, &again));
+    FAILS(add(changer, again, &sum), WB_ERROR_TRAP, "may only read");
+
+    /* In callbacks: more often than it takes until nobody is asked any more. */
+    OK(wb_callback(changer, "int add(const struct object *o[handle], int b)", NULL, &f));
+    lent_const = (add_fn)f;
+    OK(wb_callback(changer, "int add(struct object *o[handle], int b)", NULL, &f));
+    lent = (add_fn)f;
+    for (int i = 0; i < 5; i++) {
+        CHECK(lent_const(&objects[2], i) == 0);
+        FAILS(wb_instance_take_error(changer), WB_ERROR_TRAP, "may only read");
+        CHECK(lent_const(&objects[0], i) == 40 + i);
+        CHECK(lent(&objects[1], i) == 50 + i);
+        CHECK(lent(&objects[2], i) == 60 + i);
+        FAILS(add(changer, again, &sum), WB_ERROR_TRAP, "may only read");
+    }
+    OK(wb_handle_end(changer, "object", &objects[1]));
+    FAILS(add(changer, again, &sum), WB_ERROR_TRAP, "stale");
+    wb_instance_delete(reader);
+    wb_instance_delete(changer);
+    wb_linker_delete(reads);
+    wb_linker_delete(changes);
+}
+
 int main(int argc, char **argv) {
     static struct object timer = {40}, idle = {1};
     host h;
@@ -181,6 +244,7 @@ int main(int argc, char **argv) {
 
     destroying(h);
     lent(h);
+    rights(h);
 
     FAILS(wb_handle_new(app, "timer", NULL, &handle), WB_ERROR_INVALID_ARGUMENT, "NULL");
     NULL_FAILS(wb_handle_new(NULL, "timer", &timer, &handle), "instance");

@@ -216,10 +216,7 @@ pub(crate) unsafe fn function_or_pointer_in(
     keep: bool,
 ) -> Result<u64, Refused> {
     match crossing {
-        Crossing::Handle { type_name, .. } if keep => {
-            let inserted = instance.scopes.handles().insert(native as usize, type_name);
-            inserted.map(|(handle, _)| u64::from(handle))
-        }
+        Crossing::Handle { type_name, .. } if keep => instance.scopes.give(native as usize, type_name).map(u64::from),
         Crossing::Handle { type_name, .. } => lend(instance, native, type_name),
         // SAFETY: the caller's promise.
         Crossing::Str => unsafe { string_in(instance, native) },
@@ -230,10 +227,8 @@ pub(crate) unsafe fn function_or_pointer_in(
 
 /// A handle that ends with the innermost scope, unless the object had one before.
 pub(super) fn lend(instance: &InstanceData, object: u64, type_name: &str) -> Result<u64, Refused> {
-    let (handle, new) = instance.scopes.handles().insert(object as usize, type_name)?;
-    if new {
-        instance.scopes.lend(handle);
-    }
+    let (handle, had) = instance.scopes.handles().insert(object as usize, type_name)?;
+    instance.scopes.lend(handle, had);
     Ok(u64::from(handle))
 }
 

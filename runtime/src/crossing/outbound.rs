@@ -232,10 +232,7 @@ pub(crate) unsafe fn result(
         _ if native == 0 => Ok(0),
         Crossing::Pointer { .. } => pointer_in(instance, native),
         // A result is the app's to keep: its handle does not end with a scope.
-        Crossing::Handle { type_name, .. } => {
-            let inserted = instance.scopes.handles().insert(native as usize, type_name);
-            inserted.map(|(handle, _)| u64::from(handle))
-        }
+        Crossing::Handle { type_name, .. } => instance.scopes.give(native as usize, type_name).map(u64::from),
         // SAFETY: the C function returned a string, by the prototype.
         Crossing::Str => unsafe { string_in(instance, native) },
         Crossing::VarArgs { .. } => unreachable!("a result is not variable arguments"),

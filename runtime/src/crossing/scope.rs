@@ -2,7 +2,7 @@
 
 use super::Refused;
 use super::extents::Pending;
-use super::handles::{HandleTable, TypeId};
+use super::handles::{Had, HandleTable, TypeId};
 use super::records::Copies;
 use super::scratch::Mark;
 use std::cell::{RefCell, RefMut};
@@ -22,6 +22,26 @@ struct Lent {
     /// as of a [`Scope`]
     native_addr: usize,
     handle: u32,
+    /// what the object is afterwards, if the app had the handle before
+    was: Option<TypeId>,
+}
+
+impl Lent {
+    /// What is lent if that is what the app had before.
+    fn new(native_addr: usize, handle: u32, had: Had) -> Option<Lent> {
+        match had {
+            Had::Nothing => Some(Lent { native_addr, handle, was: None }),
+            Had::Less(was) => Some(Lent { native_addr, handle, was: Some(was) }),
+            Had::It => None,
+        }
+    }
+
+    fn end(self, handles: &mut HandleTable) {
+        match self.was {
+            None => handles.remove(self.handle),
+            Some(was) => handles.is_again(self.handle, was),
+        }
+    }
 }
 
 /// A callback or host call that is running.
@@ -153,10 +173,10 @@ impl Scopes {
         scope.map(|scope| std::mem::take(&mut scope.pending)).unwrap_or_default()
     }
 
-    /// Lets a handle end with the innermost scope.
-    pub(crate) fn lend(&self, handle: u32) {
+    /// Lets a handle end with the innermost scope, or be what it was.
+    pub(crate) fn lend(&self, handle: u32, had: Had) {
         if let Some(scope) = self.open.borrow().last() {
-            self.lent.borrow_mut().push(Lent { native_addr: scope.native_addr, handle });
+            self.lent.borrow_mut().extend(Lent::new(scope.native_addr, handle, had));
         }
     }
 
@@ -165,7 +185,8 @@ impl Scopes {
         let mut handles = self.handles.borrow_mut();
         if let Some((native_addr, opened)) = handles.take_opened() {
             self.end_below(native_addr, &mut handles);
-            self.lent.borrow_mut().extend(opened.into_iter().map(|handle| Lent { native_addr, handle }));
+            let opened = opened.into_iter().map(|handle| Lent { native_addr, handle, was: None });
+            self.lent.borrow_mut().extend(opened);
         }
         handles
     }
@@ -174,17 +195,15 @@ impl Scopes {
     pub(crate) fn lend_to(&self, native_addr: usize, object: usize, ty: TypeId) -> Result<u32, Refused> {
         let mut handles = self.handles();
         self.end_below(native_addr, &mut handles);
-        let (handle, new) = handles.insert_as(object, ty)?;
-        if new {
-            self.lent.borrow_mut().push(Lent { native_addr, handle });
-        }
+        let (handle, had) = handles.insert_as(object, ty)?;
+        self.lent.borrow_mut().extend(Lent::new(native_addr, handle, had));
         Ok(handle)
     }
 
     /// Ends the handles of frames that a `longjmp` has skipped: one at this address lies where they were.
     fn end_below(&self, native_addr: usize, handles: &mut HandleTable) {
         while let Some(gone) = self.lent.borrow_mut().pop_if(|lent| lent.native_addr < native_addr) {
-            handles.remove(gone.handle);
+            gone.end(handles);
         }
     }
 
@@ -193,13 +212,22 @@ impl Scopes {
         let mut handles = self.handles();
         let mut lent = self.lent.borrow_mut();
         while let Some(gone) = lent.pop_if(|lent| lent.native_addr <= native_addr) {
-            handles.remove(gone.handle);
+            gone.end(&mut handles);
         }
     }
 
-    /// Lets a handle outlive the frames that it was to end with.
+    /// Lets a handle outlive the frames that it was to end with, as what it is now.
     pub(crate) fn keep(&self, handle: u32) {
         self.lent.borrow_mut().retain(|lent| lent.handle != handle);
+    }
+
+    /// The handle of an object that the app has for good.
+    pub(crate) fn give(&self, object: usize, type_name: &str) -> Result<u32, Refused> {
+        let (handle, had) = self.handles().insert(object, type_name)?;
+        if had != Had::Nothing {
+            self.keep(handle);
+        }
+        Ok(handle)
     }
 }
 
@@ -212,7 +240,7 @@ mod tests {
         let scopes = Scopes::new(HandleTable::new(1, Default::default(), Default::default(), std::ptr::null_mut()));
         let lend = |object| {
             let (handle, _) = scopes.handles().insert(object, "t").unwrap();
-            scopes.lend(handle);
+            scopes.lend(handle, Had::Nothing);
             handle
         };
         scopes.open(0x9000, None);

@@ -6,7 +6,8 @@ use std::ffi::c_void;
 
 impl Instance {
     /// The app's handle of an object of the host's, of the type `type_name *`. It lasts until [`Instance::end_handle`], or as long as the instance; an
-    /// object that the app knows already has the same handle.
+    /// object that the app knows already has the same handle. With `const T` for a type the app may pass it only where a prototype has `const T *`, unless it was given
+    /// as a `T *` before, or is later.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if the object is NULL; [`ErrorKind::Limit`] if the app has no room for another handle;
@@ -16,13 +17,7 @@ impl Instance {
         if object.is_null() {
             return Err(Error::new(ErrorKind::InvalidArgument, "NULL has no handle: it is 0 for the app"));
         }
-        let scopes = &self.data().scopes;
-        let inserted = scopes.handles().insert(object as usize, type_name);
-        let (handle, new) = inserted.map_err(|why| Error::new(ErrorKind::Limit, why))?;
-        if !new {
-            scopes.keep(handle);
-        }
-        Ok(handle)
+        self.data().scopes.give(object as usize, type_name).map_err(|why| Error::new(ErrorKind::Limit, why))
     }
 
     /// The object of the type `type_name *` that a handle of the app's stands for. 0 is NULL.
@@ -39,15 +34,15 @@ impl Instance {
         object.map(|object| object as *mut c_void).map_err(|why| Error::new(ErrorKind::InvalidArgument, why))
     }
 
-    /// Gives another app a handle of the object that a handle of this app's stands for, and which is of the type `type_name *`. Each of the two
-    /// ends by itself.
+    /// Gives another app a handle of the object that a handle of this app's stands for, and which is of the type `type_name *`; as `const T *`, so that
+    /// the other one may only read it. Each of the two ends by itself.
     ///
     /// # Errors
     /// As for [`Instance::object`] and [`Instance::handle`].
     pub fn grant_handle(&self, handle: u32, type_name: &str, to: &Instance) -> Result<u32, Error> {
         let object = self.object(handle, type_name)?;
-        let known_as = self.data().scopes.handles().type_name(handle);
-        to.handle(known_as.as_deref().unwrap_or(type_name), object)
+        let granted = self.data().scopes.handles().granted_type(handle, type_name);
+        to.handle(granted.as_deref().unwrap_or(type_name), object)
     }
 
     /// Ends the handle that the app has of an object of the type `type_name *`: for the app it is stale from now on, wherever it has kept it. To be

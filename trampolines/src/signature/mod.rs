@@ -83,7 +83,7 @@ pub enum Crossing {
     },
     /// `[handle]`: a checked 32-bit name of a native object.
     Handle {
-        /// the C type behind the pointer
+        /// the C type behind the pointer; with `const `, if it is that
         type_name: String,
         /// `[scope: call]`: when the call returns, the object is gone
         ends: bool,

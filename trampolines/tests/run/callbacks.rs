@@ -220,19 +220,26 @@ fn two_handles_are_lent_inline_in_each_combination() {
     callback.world.give_known(0x0050_0007, 1, known_a);
     callback.world.give_known(0x0050_0008, 2, known_b);
     callback.world.prepare([0x00a0_0003, 0x00a0_0004]);
-    let mut run = |a: u64, b: u64| {
+    let run = |callback: &mut Callback, a: u64, b: u64| {
         answer(0x0077_0000);
         let (result, args, called) = callback.run_once(6, |f: F| f(0.5, a, 1, b));
         assert_eq!((result, args[0], args[2]), (6, 0.5f64.to_bits(), 1));
         (args[1], args[3], called.iter().filter(|called| called.0 == Builtin::CallbackLend).count())
     };
-    assert_eq!(run(known_a, known_b), (0x0050_0007, 0x0050_0008, 0));
-    assert_eq!(run(new_a, known_b), (0x00a0_0003, 0x0050_0008, 0));
-    assert_eq!(run(known_a, new_b), (0x0050_0007, 0x00b0_0004, 0), "a slot that was not needed has counted, too");
-    assert_eq!(run(new_a, new_b), (0x00c0_0003, 0x00c0_0004, 0));
-    assert_eq!(run(new_a, new_a), (0x0077_0000, 0x0077_0000, 2), "one object");
-    assert_eq!(run(known_b, known_a), (0x0077_0000, 0x0077_0000, 2), "other types");
-    assert_eq!(run(0, new_b), (0, 0x0077_0000, 1));
+    assert_eq!(run(&mut callback, known_a, known_b), (0x0050_0007, 0x0050_0008, 0));
+    assert_eq!(run(&mut callback, new_a, known_b), (0x00a0_0003, 0x0050_0008, 0));
+    assert_eq!(
+        run(&mut callback, known_a, new_b),
+        (0x0050_0007, 0x00b0_0004, 0),
+        "a slot that was not needed has counted, too"
+    );
+    assert_eq!(run(&mut callback, new_a, new_b), (0x00c0_0003, 0x00c0_0004, 0));
+    assert_eq!(run(&mut callback, new_a, new_a), (0x0077_0000, 0x0077_0000, 2), "one object");
+    assert_eq!(run(&mut callback, known_b, known_a), (0x0077_0000, 0x0077_0000, 2), "other types");
+    callback.world.pass(1, 2);
+    assert_eq!(run(&mut callback, known_b, known_b), (0x0050_0008, 0x0050_0008, 0), "what passes for it");
+    assert_eq!(run(&mut callback, known_b, new_b), (0x0050_0008, 0x00d0_0004, 0));
+    assert_eq!(run(&mut callback, 0, new_b), (0, 0x0077_0000, 1));
 }
 
 #[test]

@@ -134,6 +134,23 @@ fn handles_are_looked_up() {
 }
 
 #[test]
+fn what_passes_for_a_type_is_found_without_asking() {
+    let mut thunk = Thunk::new("void f(a *h[handle], const b *i[handle])", note as *const u8);
+    thunk.world.give(0x0010_0001, 3, 0x10);
+    thunk.world.give(0x0010_0002, 4, 0x20);
+    thunk.world.pass(1, 3);
+    thunk.world.pass(2, 4);
+    let mut run = |args: [u64; 2]| {
+        thunk.run_direct(&args);
+        (got()[..2].to_vec(), called().len())
+    };
+    answer(7);
+    assert_eq!(run([0x0010_0001, 0x0010_0002]), (vec![0x10, 0x20], 0));
+    assert_eq!(run([0x0010_0002, 0x0010_0001]), (vec![7, 7], 2));
+    assert_eq!(run([0x0020_0001, 0]), (vec![7, 0], 1), "another generation");
+}
+
+#[test]
 fn handles_beside_pointers_and_numbers() {
     let prototype = "void f(signed char n, a *h[handle], double x, char *p, b *i[handle], long m) [leaf]";
     extern "C" fn note_five(n: i32, h: u64, _: f64, p: u64, i: u64, m: u64) {

@@ -170,6 +170,12 @@ impl World {
         *self.at_table(bucket + 8) = handles::key(type_number, handle);
     }
 
+    /// Lets objects that are known as a type pass for another one.
+    pub fn pass(&mut self, wanted: u32, known: u32) {
+        let pass = handles::Pass { wanted, known };
+        *self.at_table(handles::PASSES + 8 * pass.index() as i32) = u64::from(known) << 32 | u64::from(wanted);
+    }
+
     /// Provides slots for callbacks to open, with the handles that they have first.
     pub fn prepare(&mut self, next: [u32; handles::LENT_SLOTS]) {
         for (slot, handle) in next.into_iter().enumerate() {

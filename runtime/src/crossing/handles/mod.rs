@@ -13,6 +13,8 @@
 //!
 //! Callbacks find handles of objects by themselves, too, and open slots for objects that have none (`lent.rs`).
 //!
+//! What a handle allows is its type's: by a `const T *` an object is only read, so where a prototype has `T *` it is refused. A `T *` passes for a `const T *`.
+//!
 //! Types may have base types, as libraries with "handles" and "kinds of handles" have them: what is a `uv_timer_t *` is a `uv_handle_t *` too, and
 //! has one handle as both. Types without a common base are different objects, even at one address: a struct and its first member are.
 
@@ -29,9 +31,19 @@ use super::Refused;
 use crate::addresses::AddressMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use wasmbridge_artifact::vmctx::handles::{INDEX_BITS, INDEX_MASK, key};
+use wasmbridge_artifact::vmctx::handles::{INDEX_BITS, INDEX_MASK, Pass, key};
 use wasmbridge_trampolines::signature::Value;
-use wasmbridge_trampolines::{Crossing, ObjectTypes, Signature};
+use wasmbridge_trampolines::{Crossing, ObjectTypes, READ_ONLY, Signature};
+
+/// What an app had of an object before it was given a handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Had {
+    Nothing,
+    /// the handle
+    It,
+    /// the handle, by which the object was another type, so that the app could do less
+    Less(TypeId),
+}
 
 /// Slots without a generation left that wait before they are used again from their first one on. So a handle of one of them comes again when this many times
 /// half the generations, 134 million, others have been given out.
@@ -91,24 +103,25 @@ impl HandleTable {
         types.iter().any(|&ty| ty != TypeId::NONE).then(|| types.into())
     }
 
-    /// The handle of an object that is not NULL, and whether it is new.
-    pub(crate) fn insert(&mut self, object: usize, type_name: &str) -> Result<(u32, bool), Refused> {
+    /// The handle of an object that is not NULL, and what the app had of it before.
+    pub(crate) fn insert(&mut self, object: usize, type_name: &str) -> Result<(u32, Had), Refused> {
         let ty = self.types.id(type_name);
         self.insert_as(object, ty)
     }
 
     /// The same, for a type whose number is known.
-    pub(crate) fn insert_as(&mut self, object: usize, ty: TypeId) -> Result<(u32, bool), Refused> {
+    pub(crate) fn insert_as(&mut self, object: usize, ty: TypeId) -> Result<(u32, Had), Refused> {
         debug_assert_ne!(object, 0);
         let place = (object, self.types.root(ty));
         if let Some(&index) = self.by_object.get(&place) {
             let (known, handle) = self.parts(index);
-            if known == ty || self.types.is_a(known, ty) {
-                return Ok((handle, false));
-            }
-            if self.types.is_a(ty, known) {
-                self.slots.set_key(index, key(ty.0, handle));
-                return Ok((handle, false));
+            if let Some(both) = self.types.both(known, ty) {
+                self.remember_pass(both, ty);
+                if both == known {
+                    return Ok((handle, Had::It));
+                }
+                self.slots.set_key(index, key(both.0, handle));
+                return Ok((handle, Had::Less(known)));
             }
             // Neither is the other: the object that was known is gone, and this one has its address.
             self.remove(handle);
@@ -121,7 +134,21 @@ impl HandleTable {
         if self.types.declared.have_destructors() {
             self.remember(handle);
         }
-        Ok((handle, true))
+        Ok((handle, Had::Nothing))
+    }
+
+    /// Takes a type back that an object was given for a while.
+    pub(crate) fn is_again(&mut self, handle: u32, ty: TypeId) {
+        if let Some((index, _)) = self.live(handle) {
+            self.slots.set_key(index, key(ty.0, handle));
+        }
+    }
+
+    /// Lets shapes find that objects which are known as one type pass for another.
+    fn remember_pass(&self, known: TypeId, wanted: TypeId) {
+        if known != wanted {
+            self.slots.set_pass(Pass { wanted: wanted.0, known: known.0 });
+        }
     }
 
     /// A free slot, and the generation that is next there.
@@ -174,9 +201,11 @@ impl HandleTable {
         (found == handle).then_some((index, ty))
     }
 
-    /// The type by which the object of a handle is known.
-    pub(crate) fn type_name(&self, handle: u32) -> Option<Arc<str>> {
-        self.live(handle).map(|(_, ty)| self.types.name(ty).clone())
+    /// The type as which another app may be given the object of a handle, if it is to be given as this one.
+    pub(crate) fn granted_type(&mut self, handle: u32, type_name: &str) -> Option<Arc<str>> {
+        let (_, known) = self.live(handle)?;
+        let granted = if type_name.starts_with(READ_ONLY) { self.types.read_only(known) } else { known };
+        Some(self.types.name(granted).clone())
     }
 
     /// Ends the newest handle of an object that is to be destroyed when the app goes; the object and what destroys it.
@@ -196,9 +225,15 @@ impl HandleTable {
     pub(crate) fn get(&mut self, handle: u32, type_name: &str) -> Result<usize, Refused> {
         let wanted = self.types.id(type_name);
         let Some((index, ty)) = self.live(handle) else { return Err(self.why_not(handle)) };
-        if ty != wanted && !self.types.is_a(ty, wanted) {
-            return Err(format!("handle {handle:#x} is a `{} *`, expected `{type_name} *`", self.types.name(ty)));
+        if !self.types.passes(ty, wanted) {
+            let known = self.types.name(ty);
+            let right = match self.types.is_a(ty, wanted) {
+                true => ": the app may only read the object, it has no right to change it",
+                false => "",
+            };
+            return Err(format!("handle {handle:#x} is a `{known} *`, expected `{type_name} *`{right}"));
         }
+        self.remember_pass(ty, wanted);
         Ok(self.slots.object(index))
     }
 
@@ -220,7 +255,7 @@ impl HandleTable {
         format!("handle {handle:#x} {what}")
     }
 
-    /// The handle that an object has, if it is of this type.
+    /// The handle that an object has, if it is of this type, whatever it allows.
     pub(crate) fn find(&mut self, object: usize, type_name: &str) -> Option<u32> {
         let wanted = self.types.id(type_name);
         let index = *self.by_object.get(&(object, self.types.root(wanted)))?;
@@ -267,8 +302,8 @@ mod tests {
     fn the_same_object_has_the_same_handle_until_it_ends() {
         let mut table = table(0xabc);
         let (first, new) = table.insert(0x1000, "db").unwrap();
-        assert!(new && first != 0);
-        assert_eq!(table.insert(0x1000, "db"), Ok((first, false)));
+        assert!(new == Had::Nothing && first != 0);
+        assert_eq!(table.insert(0x1000, "db"), Ok((first, Had::It)));
         let (other, _) = table.insert(0x1000, "stmt").unwrap();
         assert_ne!(first, other, "the same address as another type is another object");
         assert_eq!(table.get(first, "db"), Ok(0x1000));
@@ -306,7 +341,7 @@ mod tests {
         let mut table = HandleTable::new(9, Arc::new(types), Default::default(), std::ptr::null_mut());
 
         let (timer, _) = table.insert(0x1000, "timer").unwrap();
-        assert_eq!(table.insert(0x1000, "handle"), Ok((timer, false)));
+        assert_eq!(table.insert(0x1000, "handle"), Ok((timer, Had::It)));
         assert_eq!((table.get(timer, "handle"), table.get(timer, "timer")), (Ok(0x1000), Ok(0x1000)));
         assert!(table.get(timer, "tick").is_err() && table.get(timer, "idle").is_err());
 
@@ -314,14 +349,42 @@ mod tests {
         let (other, _) = table.insert(0x2000, "handle").unwrap();
         assert!(table.get(other, "idle").unwrap_err().contains("is a `handle *`, expected `idle *`"));
         assert_eq!((table.find(0x2000, "idle"), table.find(0x2000, "handle")), (None, Some(other)));
-        assert_eq!(table.insert(0x2000, "idle"), Ok((other, false)));
+        let (again, had) = table.insert(0x2000, "idle").unwrap();
+        assert!(again == other && matches!(had, Had::Less(_)));
         assert_eq!(table.get(other, "idle"), Ok(0x2000));
 
         // Another kind of object in its place, of which nobody has said that the first is gone.
         let (third, new) = table.insert(0x2000, "timer").unwrap();
-        assert!(new && third != other && table.get(other, "handle").unwrap_err().contains("stale"));
+        assert!(new == Had::Nothing && third != other && table.get(other, "handle").unwrap_err().contains("stale"));
         table.remove(third);
         assert_eq!((table.len(), table.find(0x2000, "handle")), (1, None));
+    }
+
+    #[test]
+    fn what_may_only_be_read_passes_only_where_it_is_read() {
+        let mut types = HandleTypes::default();
+        types.derive("timer", "handle").unwrap();
+        assert!(types.derive("const timer", "handle").unwrap_err().contains("without `const`"));
+        let mut table = HandleTable::new(9, Arc::new(types), Default::default(), std::ptr::null_mut());
+        let (handle, _) = table.insert(0x1000, "const timer").unwrap();
+        assert_eq!(["const timer", "const handle"].map(|ty| table.get(handle, ty)), [Ok(0x1000), Ok(0x1000)]);
+        let why = table.get(handle, "timer").unwrap_err();
+        assert!(why.contains("is a `const timer *`, expected `timer *`: the app may only read"), "{why}");
+        let why = table.get(handle, "const idle").unwrap_err();
+        assert!(why.ends_with("is a `const timer *`, expected `const idle *`"), "{why}");
+        assert_eq!(table.granted_type(handle, "const handle").as_deref(), Some("const timer"));
+        assert_eq!(table.find(0x1000, "timer"), Some(handle), "to end it");
+
+        // Given as more than that, for a while.
+        let (again, had) = table.insert(0x1000, "handle").unwrap();
+        let Had::Less(before) = had else { panic!("{had:?}") };
+        assert_eq!((again, table.get(handle, "timer")), (handle, Ok(0x1000)));
+        assert_eq!(table.insert(0x1000, "const handle"), Ok((handle, Had::It)));
+        table.is_again(handle, before);
+        assert!(table.get(handle, "handle").is_err() && table.get(handle, "const handle").is_ok());
+        table.insert(0x1000, "timer").unwrap();
+        assert_eq!(table.granted_type(handle, "const timer").as_deref(), Some("const timer"));
+        assert_eq!(table.granted_type(handle, "timer").as_deref(), Some("timer"));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use crate::os::{Access, Mapping};
 use std::io;
 use std::sync::OnceLock;
-use wasmbridge_artifact::vmctx::handles::{self, Bucket, LentSlots};
+use wasmbridge_artifact::vmctx::handles::{self, Bucket, LentSlots, Pass};
 
 /// The generation that the object of a free slot has when there are no more: each generation is less.
 pub(super) const NO_GENERATION: u32 = 1 << (32 - handles::INDEX_BITS);
@@ -155,9 +155,18 @@ impl Slots {
         unsafe { self.bucket_at(object).write(bucket) };
     }
 
+    /// Lets shapes find that a type passes for another. There is a table.
+    pub(super) fn set_pass(&self, pass: Pass) {
+        // SAFETY: the passes lie behind the buckets, and the index is less than there are.
+        unsafe {
+            let first: *mut Pass = self.key_at(0).byte_add(handles::PASSES as usize).cast();
+            first.add(pass.index() as usize).write(pass);
+        }
+    }
+
     /// The slots that callbacks open by themselves. There is a table.
     pub(super) fn lent(&self) -> *mut LentSlots {
-        // SAFETY: they lie behind the buckets.
+        // SAFETY: they lie behind the passes.
         unsafe { self.key_at(0).byte_add(handles::LENT as usize).cast() }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::Arc;
-use wasmbridge_trampolines::ObjectTypes;
+use wasmbridge_trampolines::{ObjectTypes, READ_ONLY};
 
 /// Which types of objects are others, too.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +29,11 @@ unsafe impl Sync for HandleDestructor {}
 impl HandleTypes {
     /// Makes every `derived` a `base`. An error if that would make it one in two ways, or in a circle.
     pub(crate) fn derive(&mut self, derived: &str, base: &str) -> Result<(), String> {
+        if let Some(name) = [derived, base].into_iter().find(|name| name.starts_with(READ_ONLY)) {
+            return Err(format!(
+                "`{name}`: say of types without `const` which are others; what may only be read follows"
+            ));
+        }
         if let Some(other) = self.bases.get(derived).filter(|other| *other != base) {
             return Err(format!("`{derived}` is a `{other}` already; a type has one base"));
         }
@@ -78,6 +83,8 @@ struct Type {
     name: Arc<str>,
     base: Option<TypeId>,
     root: TypeId,
+    /// without `const`; itself, if it is without
+    full: TypeId,
     /// its own, or the nearest base's
     destructor: Option<HandleDestructor>,
 }
@@ -95,14 +102,20 @@ impl TypeIds {
         if let Some(index) = self.types.iter().position(named) {
             return TypeId(index as u32 + 1);
         }
-        let base = self.declared.bases.get(name).cloned().map(|base| self.id(&base));
         let id = TypeId(self.numbers.number(name));
-        let inherited = base.and_then(|base| self.of(base).destructor);
-        let ty = Type {
-            destructor: self.declared.destructors.get(name).copied().or(inherited),
-            root: base.map_or(id, |base| self.of(base).root),
-            base,
-            name: Arc::from(name),
+        let own = self.declared.destructors.get(name).copied();
+        let ty = match name.strip_prefix(READ_ONLY) {
+            // What an app may only read is not its to destroy, unless the host says so.
+            Some(full) => {
+                let full = self.id(full);
+                Type { name: name.into(), base: None, root: self.root(full), full, destructor: own }
+            }
+            None => {
+                let base = self.declared.bases.get(name).cloned().map(|base| self.id(&base));
+                let root = base.map_or(id, |base| self.root(base));
+                let destructor = own.or(base.and_then(|base| self.of(base).destructor));
+                Type { name: name.into(), base, root, full: id, destructor }
+            }
         };
         let index = id.0 as usize - 1;
         if self.types.len() <= index {
@@ -129,8 +142,37 @@ impl TypeIds {
         self.of(id).destructor
     }
 
-    /// Whether every `ty` is a `base`.
+    /// Whether objects are only read by it.
+    fn is_read_only(&self, id: TypeId) -> bool {
+        self.of(id).full != id
+    }
+
+    /// The type by which objects of a type are only read.
+    pub(super) fn read_only(&mut self, id: TypeId) -> TypeId {
+        let full = self.name(self.of(id).full).clone();
+        self.id(&format!("{READ_ONLY}{full}"))
+    }
+
+    /// Whether every `ty` passes for a `wanted`.
+    pub(super) fn passes(&self, ty: TypeId, wanted: TypeId) -> bool {
+        (self.is_read_only(wanted) || !self.is_read_only(ty)) && self.is_a(ty, wanted)
+    }
+
+    /// Whether every `ty` is a `base`, whatever may be done with it.
     pub(super) fn is_a(&self, ty: TypeId, base: TypeId) -> bool {
+        let (ty, base) = (self.of(ty).full, self.of(base).full);
         std::iter::successors(Some(ty), |&ty| self.of(ty).base).any(|ancestor| ancestor == base)
+    }
+
+    /// The type of an object that is known as one and given as another: the derived one of both, and only read if it is by both. `None` if they are types
+    /// of different objects.
+    pub(super) fn both(&mut self, known: TypeId, given: TypeId) -> Option<TypeId> {
+        let derived = match (self.is_a(known, given), self.is_a(given, known)) {
+            (true, _) => self.of(known).full,
+            (_, true) => self.of(given).full,
+            (false, false) => return None,
+        };
+        let read_only = self.is_read_only(known) && self.is_read_only(given);
+        Some(if read_only { self.read_only(derived) } else { derived })
     }
 }

@@ -5,7 +5,10 @@ mod counts;
 mod records;
 mod variadic;
 
-use super::{CType, Crossing, Direction, Extent, MAX_CONVERTED, OnThread, Policy, Record, Scope, Signature, Value};
+use super::{
+    CType, Crossing, Direction, Element, Extent, MAX_CONVERTED, OnThread, Policy, Record, Scope, Signature, Value,
+};
+use crate::objects::READ_ONLY;
 use crate::prototype::ast::{Annotation, AnnotationKind, Declaration, Function, Type};
 use crate::prototype::{Problem, PrototypeError};
 use annotated::Marks;
@@ -95,6 +98,19 @@ impl Place {
     /// The function itself.
     fn whole(&self) -> String {
         if self.0.is_empty() { "the function".to_owned() } else { self.0.clone() }
+    }
+}
+
+/// A handle by which an object is only read is one of another type.
+fn keep_const(crossing: &mut Crossing, pointee: &Type) {
+    match crossing {
+        Crossing::Handle { type_name, .. } if pointee.is_const() => type_name.insert_str(0, READ_ONLY),
+        Crossing::Extent(Extent { element: Element::Converted(element), .. }) => {
+            if let Type::Pointer(object) = pointee.resolve() {
+                keep_const(element, object);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -292,11 +308,14 @@ impl Lowering<'_> {
             let policy = marks.checked_policy(self, &signature, place)?;
             return Ok(Crossing::Function { signature: Box::new(signature), scope, policy });
         }
-        let pointee = self.ctype(pointee, at, place)?;
-        if let Some(crossing) = marks.crossing(self, &pointee, operands, place)? {
-            return Ok(crossing);
+        let ctype = self.ctype(pointee, at, place)?;
+        match marks.crossing(self, &ctype, operands, place)? {
+            Some(mut crossing) => {
+                keep_const(&mut crossing, pointee);
+                Ok(crossing)
+            }
+            None => self.plain_pointer(ctype, at, place),
         }
-        self.plain_pointer(pointee, at, place)
     }
 
     /// A pointer that nothing is said of.

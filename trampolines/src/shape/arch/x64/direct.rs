@@ -38,7 +38,7 @@
 //!     cmp   [r11 + 8 * r9], edi          ; is it this one's slot?
 //!     jne   null or slow
 //!     cmp   [r11 + 8 * r9 + 4], number   ; of the type
-//!     jne   null or slow
+//!     jne   passes or slow
 //!     mov   rdi, [r11 + 8 * r9 + object]
 //! ```
 //!
@@ -50,6 +50,7 @@
 
 use super::asm::{ARGUMENTS, Assembled, Assembler, If, Label, address, element, memory};
 use super::numbers;
+use super::passes::Mismatch;
 use crate::objects::ObjectTypes;
 use crate::signature::{Crossing, Scalar, Signature};
 use cranelift_assembler_x64::gpr::enc::*;
@@ -183,6 +184,8 @@ struct Failure {
     failed: Label,
     /// where NULL goes on
     checked: Label,
+    /// of a handle whose type is not the wanted one
+    mismatch: Option<Mismatch>,
 }
 
 struct Code<'a> {
@@ -206,7 +209,7 @@ impl Code<'_> {
             let (failed, checked) = (self.asm.label(), self.asm.label());
             self.pointer(register, size, failed);
             self.asm.bind(checked);
-            failures.push(Failure { register, pointer: true, nonnull, failed, checked });
+            failures.push(Failure { register, pointer: true, nonnull, failed, checked, mismatch: None });
         }
         let all: Vec<_> = registers()
             .filter_map(|(param, register)| match *param {
@@ -221,12 +224,13 @@ impl Code<'_> {
             self.asm.emit(inst::movq_rm::new(R11, memory(R10, head::HANDLES)));
             for &(register, number, nonnull) in &all {
                 let (failed, checked) = (self.asm.label(), self.asm.label());
-                self.handle(register, number, failed);
+                let mismatch = self.handle(register, number, failed);
+                self.asm.bind(mismatch.passed);
                 if register == *last {
                     self.asm.emit(inst::movq_rm::new(register, element(R11, SLOT, handles::OBJECT)));
                 }
                 self.asm.bind(checked);
-                failures.push(Failure { register, pointer: false, nonnull, failed, checked });
+                failures.push(Failure { register, pointer: false, nonnull, failed, checked, mismatch: Some(mismatch) });
             }
             // The others were still wanted as they came, in case that one failed.
             for &(register, ..) in others {
@@ -244,7 +248,10 @@ impl Code<'_> {
 
     /// What is done with pointers that fail.
     fn failed(&mut self, failures: Vec<Failure>) {
-        for Failure { register, pointer, nonnull, failed, checked } in failures {
+        for Failure { register, pointer, nonnull, failed, checked, mismatch } in failures {
+            if let Some(mismatch) = mismatch {
+                mismatch.finish(&mut self.asm);
+            }
             self.asm.bind(failed);
             if pointer {
                 // The guest's address again; of NULL it is 0.
@@ -273,13 +280,16 @@ impl Code<'_> {
     }
 
     /// Checks a handle, whose slot is then in [`SLOT`]: see [`handles`]. The table is in `r11`.
-    fn handle(&mut self, register: u8, number: u32, failed: Label) {
+    fn handle(&mut self, register: u8, wanted: u32, failed: Label) -> Mismatch {
+        let (other, passed) = (self.asm.label(), self.asm.label());
+        let known = element(R11, SLOT, 4);
         self.slot(register);
         let asm = &mut self.asm;
         asm.emit(inst::cmpl_mr::new(element(R11, SLOT, 0), register));
         asm.jump(If::NotEqual, failed);
-        asm.emit(inst::cmpl_mi::new(element(R11, SLOT, 4), Imm32::new(number)));
-        asm.jump(If::NotEqual, failed);
+        asm.emit(inst::cmpl_mi::new(known, Imm32::new(wanted)));
+        asm.jump(If::NotEqual, other);
+        Mismatch { other, passed, failed, wanted, known }
     }
 
     /// Takes a handle's index.

@@ -238,16 +238,18 @@ impl Entry {
     /// slots for so many, where it is lent some.
     fn run_with_handles(&mut self, can_open: bool) {
         let lend = if can_open { self.asm.label() } else { self.slow };
+        let mut mismatches = Vec::new();
         lent::load_table(&mut self.asm);
         if lent::may_be_known(&self.lents) {
-            lent::check(&mut self.asm, &self.lents, lend, self.slow);
+            mismatches.extend(lent::check(&mut self.asm, &self.lents, lend, self.slow));
             self.run(Run::Plain);
         }
         if can_open {
             self.asm.bind(lend);
-            lent::check_slots(&mut self.asm, &self.lents, self.slow);
+            mismatches.extend(lent::check_slots(&mut self.asm, &self.lents, self.slow));
             self.run(Run::Lending);
         }
+        mismatches.into_iter().for_each(|mismatch| mismatch.finish(&mut self.asm));
     }
 
     /// Calls the wasm function and returns what it does: all has been checked.

@@ -9,7 +9,7 @@
 //!     cmp   [r11 + r10 + buckets], rdi   ; of this object?
 //!     jne   lend
 //!     cmp   [r11 + r10 + type], number
-//!     jne   slow
+//!     jne   passes or slow
 //!     push  rbp
 //!     mov   rbp, rsp
 //!     mov   esi, [r11 + r10 + handle]
@@ -48,6 +48,7 @@
 //! there, and where on the stack.
 
 use super::asm::{Assembler, If, Label, address, indexed, memory};
+use super::passes::Mismatch;
 use crate::objects::ObjectTypes;
 use crate::signature::{Crossing, Value};
 use cranelift_assembler_x64::gpr::enc::*;
@@ -85,26 +86,32 @@ impl Lent {
 
     /// Goes to `slow` unless the app has a handle of the object in this register, or to `lend` if it has none of an object with such an address. The bucket's place
     /// is in `r10` then.
-    fn is_known(self, asm: &mut Assembler, slow: Label, object: u8, lend: Label) {
+    fn is_known(self, asm: &mut Assembler, slow: Label, object: u8, lend: Label) -> Mismatch {
+        let (other, passed, known) = (asm.label(), asm.label(), in_bucket(TYPE));
         bucket(asm, object);
         asm.emit(inst::cmpq_mr::new(in_bucket(OBJECT), object));
         asm.jump(If::NotEqual, lend);
-        asm.emit(inst::cmpl_mi::new(in_bucket(TYPE), Imm32::new(self.number)));
-        asm.jump(If::NotEqual, slow);
+        asm.emit(inst::cmpl_mi::new(known, Imm32::new(self.number)));
+        asm.jump(If::NotEqual, other);
+        asm.bind(passed);
+        Mismatch { other, passed, failed: slow, wanted: self.number, known }
     }
 
     /// Goes to `slow` unless the app has a handle of the object in this register that it keeps, or none of any object with such an address.
-    fn is_known_or_new(self, asm: &mut Assembler, slow: Label, object: u8) {
+    fn is_known_or_new(self, asm: &mut Assembler, slow: Label, object: u8) -> Option<Mismatch> {
         let (new, done) = (asm.label(), asm.label());
-        if self.ends {
+        let mismatch = if self.ends {
             bucket(asm, object);
+            None
         } else {
-            self.is_known(asm, slow, object, new);
+            let mismatch = self.is_known(asm, slow, object, new);
             asm.jump(If::Always, done);
-        }
+            Some(mismatch)
+        };
         asm.bind(new);
         is_new(asm, slow);
         asm.bind(done);
+        mismatch
     }
 
     /// Takes the handle that the app has of the object in the register `from`. The bucket's place is in `r10`, if it is the `only` handle.
@@ -170,21 +177,20 @@ pub(super) fn may_be_known(lents: &[(Lent, u8)]) -> bool {
     lents.iter().all(|(lent, _)| !lent.ends)
 }
 
-/// Goes to `slow` unless the app has handles of all objects, or to `lend` if it has none of one of them.
-pub(super) fn check(asm: &mut Assembler, lents: &[(Lent, u8)], lend: Label, slow: Label) {
-    for &(lent, object) in lents {
-        lent.is_known(asm, slow, object, lend);
-    }
+/// Goes to `slow` unless the app has handles of all objects, or to `lend` if it has none of one of them. What is to be finished later is given back.
+pub(super) fn check(asm: &mut Assembler, lents: &[(Lent, u8)], lend: Label, slow: Label) -> Vec<Mismatch> {
+    lents.iter().map(|&(lent, object)| lent.is_known(asm, slow, object, lend)).collect()
 }
 
 /// The way on from `lend`: goes to `slow` unless there is a slot for each object that the app has no handle of.
-pub(super) fn check_slots(asm: &mut Assembler, lents: &[(Lent, u8)], slow: Label) {
+pub(super) fn check_slots(asm: &mut Assembler, lents: &[(Lent, u8)], slow: Label) -> Vec<Mismatch> {
+    let mut mismatches = Vec::new();
     match lents {
         // Its bucket has been looked for.
         [(Lent { ends: false, .. }, _)] => is_new(asm, slow),
         lents => {
             for (i, &(lent, object)) in lents.iter().enumerate() {
-                lent.is_known_or_new(asm, slow, object);
+                mismatches.extend(lent.is_known_or_new(asm, slow, object));
                 // One object has one handle.
                 for &(_, other) in &lents[..i] {
                     asm.emit(inst::cmpq_mr::new(object, other));
@@ -195,6 +201,7 @@ pub(super) fn check_slots(asm: &mut Assembler, lents: &[(Lent, u8)], slow: Label
     }
     asm.emit(inst::cmpq_mi_sxb::new(memory(R11, lent::FRAME), Simm8::new(0)));
     asm.jump(If::NotEqual, slow);
+    mismatches
 }
 
 /// A callback begins that opens slots. Its frame is set up.

@@ -5,6 +5,7 @@ mod direct;
 mod fast;
 mod lent;
 mod numbers;
+mod passes;
 mod shown;
 
 pub(in crate::shape) use asm::Assembled;
