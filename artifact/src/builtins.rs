@@ -172,6 +172,10 @@ builtins! {
 
     /// `(vmctx, frame pointer)`: a callback has returned that its fast entry had shown a window, and for which the runtime keeps a scope since.
     CallbackShown = "callback_shown" (I64, I64);
+
+    /// `(vmctx, crossing frame's `frame`) -> 1 to go on, 0 to trap`: as [`Builtin::ThunkReturned`], for a wasm function whose own crossing frame stands. It
+    /// still does afterwards.
+    CoveredReturned = "covered_returned" (I64, I64) -> I32;
 }
 
 #[cfg(test)]

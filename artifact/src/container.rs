@@ -11,6 +11,7 @@
 //!        .wasmbridge.functions  \
 //!        .wasmbridge.traps       | see frames.rs
 //!        .wasmbridge.addresses   |
+//!        .wasmbridge.calls       |
 //!        .wasmbridge.names      /
 //!        .wasmbridge.handlers   calls in the reach of handlers of exceptions, see handlers.rs
 //!        .wasmbridge.data       the bytes of data segments
@@ -61,6 +62,8 @@ pub mod section {
     pub const TRAPS: &str = ".wasmbridge.traps";
     /// the address map
     pub const ADDRESSES: &str = ".wasmbridge.addresses";
+    /// calls of imports that standing crossing frames cover
+    pub const CALLS: &str = ".wasmbridge.calls";
     /// the name table
     pub const NAMES: &str = ".wasmbridge.names";
     /// the handler table
@@ -198,6 +201,7 @@ pub struct Artifact {
     functions: Range<usize>,
     traps: Range<usize>,
     addresses: Range<usize>,
+    calls: Range<usize>,
     names: Range<usize>,
     handlers: Range<usize>,
     data: Range<usize>,
@@ -236,6 +240,7 @@ impl Artifact {
             functions: range(section::FUNCTIONS)?,
             traps: range(section::TRAPS)?,
             addresses: range(section::ADDRESSES)?,
+            calls: range(section::CALLS)?,
             names: range(section::NAMES)?,
             handlers: range(section::HANDLERS)?,
             data: range(section::DATA)?,
@@ -310,6 +315,11 @@ impl Artifact {
         AddressMap::new(&file[self.addresses.clone()])
     }
 
+    /// The calls of imports that standing crossing frames cover: from where they are in the wasm file to the import.
+    pub fn calls<'a>(&self, file: &'a [u8]) -> AddressMap<'a> {
+        AddressMap::new(&file[self.calls.clone()])
+    }
+
     /// The names of functions.
     pub fn names<'a>(&self, file: &'a [u8]) -> NameTable<'a> {
         NameTable::new(&file[self.names.clone()])
@@ -326,12 +336,13 @@ impl Artifact {
     }
 
     /// The sections with their sizes in bytes, in the order of the file; for people.
-    pub fn sections(&self) -> [(&'static str, usize); 9] {
+    pub fn sections(&self) -> [(&'static str, usize); 10] {
         let len = |range: &Range<usize>| range.end - range.start;
         [
             (section::FUNCTIONS, len(&self.functions)),
             (section::TRAPS, len(&self.traps)),
             (section::ADDRESSES, len(&self.addresses)),
+            (section::CALLS, len(&self.calls)),
             (section::NAMES, len(&self.names)),
             (section::HANDLERS, len(&self.handlers)),
             (section::DATA, len(&self.data)),

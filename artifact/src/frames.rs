@@ -9,6 +9,7 @@
 //! | [`FunctionTable`] | [`FunctionRecord`], 24 bytes | `start` |
 //! | [`TrapTable`] | `u32` count; count × `u32` code offset; count × `u8` [`TrapCode`] | code offset |
 //! | [`AddressMap`] | `u32` code offset, `u32` offset in the wasm file | code offset |
+//! | calls of imports, as an [`AddressMap`] | `u32` offset of the call in the wasm file, `u32` index of the import | wasm offset |
 //! | [`NameTable`] | `u32` count; count + 1 × `u32` end of name, from the first name's first byte; the names | function index |
 
 use crate::trap::TrapCode;
@@ -211,9 +212,18 @@ impl<'a> AddressMap<'a> {
 
     /// Where in the wasm file the instruction at the code offset comes from.
     pub fn find(&self, code_offset: u32) -> Option<u32> {
-        let count = self.0.len() / Self::ENTRY;
-        let found = last_at_or_below(count, code_offset, |i| u32_at(self.0, i * Self::ENTRY))?;
+        let found = self.last(code_offset)?;
         u32_at(self.0, found * Self::ENTRY + 4)
+    }
+
+    /// What is noted at this offset itself.
+    pub fn get(&self, offset: u32) -> Option<u32> {
+        let found = self.last(offset)?;
+        (u32_at(self.0, found * Self::ENTRY)? == offset).then(|| u32_at(self.0, found * Self::ENTRY + 4))?
+    }
+
+    fn last(&self, offset: u32) -> Option<usize> {
+        last_at_or_below(self.0.len() / Self::ENTRY, offset, |i| u32_at(self.0, i * Self::ENTRY))
     }
 }
 
@@ -299,6 +309,7 @@ mod tests {
         let bytes = AddressMap::encode(&[(4, 100), (8, 200)]);
         let map = AddressMap::new(&bytes);
         assert_eq!([0, 4, 7, 8, 99].map(|o| map.find(o)), [None, Some(100), Some(100), Some(200), Some(200)]);
+        assert_eq!([0, 4, 7, 8, 99].map(|o| map.get(o)), [None, Some(100), None, Some(200), None]);
     }
 
     #[test]

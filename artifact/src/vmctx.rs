@@ -175,6 +175,18 @@ pub struct MemoryDef {
     pub base: *mut u8,
     /// current length in bytes; grows only; of a shared memory read and written atomically
     pub len_bytes: u64,
+    /// [`short_limit`] of that length
+    pub short_limit: u64,
+}
+
+/// Up to so many bytes are short: whether they lie in a memory is checked by one comparison with [`MemoryDef::short_limit`].
+pub const SHORT_BYTES: u64 = 256;
+
+/// Where a guest's address, less 1 and cut to 32 bits, must lie below, so that [`SHORT_BYTES`] from it on lie in a memory of this length. Of address 0 that
+/// is 2^32 - 1, which is not below any limit.
+pub const fn short_limit(len_bytes: u64) -> u64 {
+    let limit = len_bytes.saturating_sub(SHORT_BYTES);
+    if limit < u32::MAX as u64 { limit } else { u32::MAX as u64 }
 }
 
 /// A table, as compiled code sees it: `base` changes when it grows.
@@ -216,6 +228,9 @@ pub struct FunctionImport {
     /// convention with the wasm parameters and nothing else. That may be the C function itself. Of an integer of 32 bits, the upper half of the
     /// register may hold anything.
     pub direct: *const u8,
+    /// What is called instead of `direct` where the caller's own [`CrossingFrame`] is there for it, a standing one: it leaves none, and the caller looks
+    /// afterwards whether its own is still the innermost.
+    pub covered: *const u8,
 }
 
 /// Integer arguments of a function that is called directly: as many as there are registers for, less the one for the vmctx.
@@ -309,12 +324,12 @@ pub struct ThunkRecord {
 pub struct DirectRecord {
     /// the instance that imports the function
     pub vmctx: *mut VmHead,
-    /// the native function, if it is one
+    /// the native function; null if it is a wasm function, and in a record that nobody uses
     pub function: *const u8,
     /// one more than the native address of the instance's memory 0
     pub memory_base_above: *mut u8,
-    /// The runtime's own structure for this import; null if the function is a wasm function, and in a record that nobody uses.
-    pub info: *mut u8,
+    /// the definition of the instance's memory 0
+    pub memory: *const MemoryDef,
     /// the function in the `Tail` convention: the thunk of the native function, or the wasm function
     pub code: *const u8,
     /// what that gets as its first parameter: a [`ThunkRecord`] or a vmctx
@@ -331,6 +346,8 @@ pub mod direct {
     pub const FUNCTION: i32 = offset_of!(DirectRecord, function) as i32;
     /// of [`DirectRecord::memory_base_above`]
     pub const MEMORY_BASE_ABOVE: i32 = offset_of!(DirectRecord, memory_base_above) as i32;
+    /// of [`DirectRecord::memory`]
+    pub const MEMORY: i32 = offset_of!(DirectRecord, memory) as i32;
     /// of [`DirectRecord::code`]
     pub const CODE: i32 = offset_of!(DirectRecord, code) as i32;
     /// of [`DirectRecord::callee_vmctx`]
@@ -361,16 +378,22 @@ pub mod thunk {
 /// nothing has happened. It is not if a trap has not yet surfaced, or if a C `longjmp` has skipped inner crossings: then the builtin
 /// `ThunkReturned` sorts it out. Else the thunk takes its element off again. An entry from C that lies above skipped crossings on the stack drops them
 /// in its slow path.
+///
+/// A *standing* crossing frame is a wasm function's own, which calls imports in a loop: it is there from the function's beginning to its end, for all
+/// calls of imports in between ([`FunctionImport::covered`]). Each costs the function the comparison after it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct CrossingFrame {
     /// Where the thunk is on the native stack. Of the code behind [`FunctionImport::direct`], which sets up no frame pointer, the address of its
     /// return address, which is 8 more than a multiple of 16; the wasm function's frame pointer stands below it, and below that the
-    /// C function's return address. Of other thunks the frame pointer, a multiple of 16.
+    /// C function's return address. Of other thunks the frame pointer, a multiple of 16. Of a standing one the wasm function's stack pointer, a multiple of 16,
+    /// below which stands the return address into that function.
     pub frame: usize,
-    /// the guest's stack pointer ([`VmHead::stack_pointer`]) at this crossing
+    /// The guest's stack pointer ([`VmHead::stack_pointer`]) at this crossing. Of a standing one, what the function last set it to, or found after a
+    /// call of a wasm function.
     pub stack_pointer: u64,
-    /// the thunk's record: it names the C function. Not set by the code behind [`FunctionImport::direct`].
+    /// The thunk's record: it names the C function. Of a standing one the function's frame pointer and [`STANDING`](crossing::STANDING). Not set by the code
+    /// behind [`FunctionImport::direct`].
     pub record: *const ThunkRecord,
 }
 
@@ -384,6 +407,8 @@ pub mod crossing {
     pub const STACK_POINTER: i32 = offset_of!(CrossingFrame, stack_pointer) as i32;
     /// of [`CrossingFrame::record`]
     pub const RECORD: i32 = offset_of!(CrossingFrame, record) as i32;
+    /// what is added to the frame pointer in the place of a record
+    pub const STANDING: i64 = 1;
     /// bytes
     pub const SIZE: i32 = size_of::<CrossingFrame>() as i32;
 }
@@ -394,10 +419,21 @@ impl CrossingFrame {
         !self.frame.is_multiple_of(16)
     }
 
-    /// Where the wasm function's frame pointer is saved, and above it the return address into it: what a frame pointer of the thunk's points
-    /// to, if it has one.
+    /// Whether it is a wasm function's own.
+    pub fn is_standing(&self) -> bool {
+        !self.is_direct() && self.record as i64 & crossing::STANDING != 0
+    }
+
+    /// A frame pointer: at it is that of the function's caller, and above it the return address into that one. The function is the thunk, if it has a frame
+    /// pointer, or the wasm function whose crossing frame stands; else the caller is the wasm function that has called the thunk.
     pub fn frame_pointer(&self) -> usize {
-        if self.is_direct() { self.frame - size_of::<usize>() } else { self.frame }
+        if self.is_direct() {
+            self.frame - size_of::<usize>()
+        } else if self.is_standing() {
+            self.record as usize - crossing::STANDING as usize
+        } else {
+            self.frame
+        }
     }
 }
 
@@ -665,10 +701,10 @@ mod tests {
         let Place::Here(table) = layout.table(0) else { panic!("table 0 is defined here") };
         let Place::Here(global) = layout.global(2) else { panic!("global 2 is defined here") };
         let starts = [
-            (layout.imported_function(0), 24),
-            (layout.imported_function(1), 24),
+            (layout.imported_function(0), 32),
+            (layout.imported_function(1), 32),
             (table, 16),
-            (memory, 16),
+            (memory, 24),
             (global, 16),
             (layout.type_id(0), 4),
             (layout.type_id(2), 4),
@@ -705,11 +741,34 @@ mod tests {
     fn records_have_the_sizes_that_code_relies_on() {
         assert_eq!(size_of::<CallbackRecord>(), 64);
         assert_eq!(size_of::<VmFuncRef>(), 24);
-        assert_eq!(size_of::<MemoryDef>(), 16);
+        assert_eq!(size_of::<MemoryDef>(), 24);
         assert_eq!(size_of::<TableDef>(), 16);
         assert_eq!(crossing::SIZE, 24);
         assert_eq!(size_of::<DirectRecord>(), 64);
         assert_eq!(head::END % 16, 0);
+    }
+
+    #[test]
+    fn short_extents_end_in_the_memory() {
+        // What the comparison lets pass is inside, and address 0 never passes.
+        for len in [0, 1, SHORT_BYTES, SHORT_BYTES + 1, 65_536, (1 << 32) - 65_536, 1 << 32] {
+            let limit = short_limit(len);
+            assert!(u64::from(0u32.wrapping_sub(1)) >= limit, "NULL in a memory of {len} bytes");
+            assert!(limit == 0 || limit - 1 + 1 + SHORT_BYTES <= len, "the last address that passes, of {len} bytes");
+            assert!(limit as u32 as u64 == limit, "it is compared by its lower half");
+        }
+    }
+
+    #[test]
+    fn crossing_frames_say_whose_they_are() {
+        let frame =
+            |frame, record: usize| CrossingFrame { frame, stack_pointer: 0, record: record as *const ThunkRecord };
+        let (thunk, direct, standing) = (frame(0x1000, 0x80), frame(0x1008, 1), frame(0x1000, 0x1041));
+        assert_eq!(
+            [thunk, direct, standing].map(|f| (f.is_direct(), f.is_standing())),
+            [(false, false), (true, false), (false, true)]
+        );
+        assert_eq!([thunk, direct, standing].map(|f| f.frame_pointer()), [0x1000, 0x1000, 0x1040]);
     }
 
     #[test]

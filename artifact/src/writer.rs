@@ -25,6 +25,8 @@ pub struct Contents<'a> {
     pub traps: &'a [(u32, TrapCode)],
     /// pairs of code offset and wasm offset, sorted by code offset
     pub addresses: &'a [(u32, u32)],
+    /// calls of imports that standing crossing frames cover: pairs of wasm offset and import, sorted by wasm offset
+    pub calls: &'a [(u32, u32)],
     /// names of the module's functions, imported ones first; empty where there is none
     pub names: &'a [String],
     /// calls in the reach of handlers, sorted by return address
@@ -91,6 +93,7 @@ fn layout(contents: &Contents<'_>, eh_frame_to_text: i64) -> Result<Vec<u8>, Str
     add(section::FUNCTIONS, SectionKind::ReadOnlyData, &functions, 8);
     add(section::TRAPS, SectionKind::ReadOnlyData, &TrapTable::encode(contents.traps), 8);
     add(section::ADDRESSES, SectionKind::ReadOnlyData, &AddressMap::encode(contents.addresses), 8);
+    add(section::CALLS, SectionKind::ReadOnlyData, &AddressMap::encode(contents.calls), 8);
     add(section::NAMES, SectionKind::ReadOnlyData, &NameTable::encode(contents.names), 8);
     add(section::HANDLERS, SectionKind::ReadOnlyData, &HandlerTable::encode(contents.handlers), 8);
     add(section::DATA, SectionKind::ReadOnlyData, contents.data, 16);

@@ -37,6 +37,8 @@ pub(crate) struct Compiled {
     pub(crate) addresses: Vec<(u32, u32)>,
     /// calls in the reach of handlers; code offsets from the function's start
     pub(crate) handlers: Vec<Call<Vec<Handler>>>,
+    /// calls of imports that a standing crossing frame covers: offset in the wasm file, and import
+    pub(crate) covered: Vec<(u32, u32)>,
     pub(crate) frame: FrameLayout,
     pub(crate) prologue: Prologue,
 }
@@ -142,8 +144,9 @@ fn compile(
     worker: &mut Worker,
 ) -> Result<Compiled, CompileError> {
     worker.context.clear();
-    let (kind, index, wasm_offset) = build(job, input, isa, worker)?;
-    finish(kind, index, wasm_offset, isa, worker).map_err(|message| {
+    let ((kind, index, wasm_offset), covered) = build(job, input, isa, worker)?;
+    let compiled = finish(kind, index, wasm_offset, isa, worker).map(|compiled| Compiled { covered, ..compiled });
+    compiled.map_err(|message| {
         let name = match kind {
             FunctionKind::Wasm => input.display_name(index),
             FunctionKind::Entry => entry_name(input, index),
@@ -152,22 +155,25 @@ fn compile(
     })
 }
 
-/// Makes the CLIF of a job in the worker's context; returns the function's kind, index and offset in the wasm file.
+/// A function's kind, index and offset in the wasm file, and the calls in it that a standing crossing frame covers.
+type Built = ((FunctionKind, u32, u32), Vec<(u32, u32)>);
+
+/// Makes the CLIF of a job in the worker's context.
 fn build(
     job: &Job<'_, '_>,
     input: &Input<'_>,
     isa: &dyn TargetIsa,
     worker: &mut Worker,
-) -> Result<(FunctionKind, u32, u32), CompileError> {
+) -> Result<Built, CompileError> {
     let func = &mut worker.context.func;
     match *job {
         Job::Function(body) => {
-            translate::translate(input, body, isa, func, &mut worker.scratch)?;
-            Ok((FunctionKind::Wasm, body.function, body.body.range().start as u32))
+            let covered = translate::translate(input, body, isa, func, &mut worker.scratch)?;
+            Ok(((FunctionKind::Wasm, body.function, body.body.range().start as u32), covered))
         }
         Job::Entry(ty) => {
             entry::entry(ty, input.module.func_type(ty), isa, func, &mut worker.entries);
-            Ok((FunctionKind::Entry, ty, 0))
+            Ok(((FunctionKind::Entry, ty, 0), Vec::new()))
         }
     }
 }
@@ -205,6 +211,7 @@ fn finish(
         traps: traps(&compiled)?,
         addresses: addresses(&compiled, wasm_offset),
         handlers: handlers(&compiled)?,
+        covered: Vec::new(),
         frame: prologue.layout()?,
         prologue,
     })

@@ -91,6 +91,7 @@ pub(crate) static TABLE: Table = table! {
     ThunkReturned: thunk_returned,
     CallVariadic: call_variadic,
     CallbackShown: callback_shown,
+    CoveredReturned: covered_returned,
 };
 
 /// What a status says.
@@ -579,6 +580,11 @@ unsafe extern "C" fn thunk_range(record: *const ThunkRecord, value: u64) {
 unsafe extern "C" fn thunk_returned(vmctx: *mut VmHead, frame: u64) -> u32 {
     // SAFETY: called by a thunk.
     u32::from(unsafe { instance(vmctx) }.returned(frame as usize))
+}
+
+unsafe extern "C" fn covered_returned(vmctx: *mut VmHead, frame: u64) -> u32 {
+    // SAFETY: called by a wasm function with its vmctx.
+    u32::from(unsafe { instance(vmctx) }.returned_covered(frame as usize))
 }
 
 #[cfg(test)]

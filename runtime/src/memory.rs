@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wasmbridge_artifact::MemoryType;
 use wasmbridge_artifact::module::RESERVATION_GUARD;
-use wasmbridge_artifact::vmctx::{HOST_PAGE, MemoryDef};
+use wasmbridge_artifact::vmctx::{HOST_PAGE, MemoryDef, short_limit};
 
 /// Bytes that a memory of a 32-bit app never grows into, below 4 GiB: room for scratch memory and windows.
 const WINDOW_AREA: u64 = 1 << 30;
@@ -91,7 +91,7 @@ impl Memory {
         // SAFETY: a memory's range points to nothing.
         let registration = unsafe { register(start, start + reservation as usize, Range::Memory(start)) };
         // SAFETY: the caller's promise.
-        unsafe { def.write(MemoryDef { base, len_bytes: 0 }) };
+        unsafe { def.write(MemoryDef { base, len_bytes: 0, short_limit: 0 }) };
         let len_bytes = AtomicU64::new(0);
         let memory =
             Memory { _registration: registration, mapping, offset, ty, limit_bytes, def, len_bytes, scratch, windows };
@@ -148,9 +148,13 @@ impl Memory {
         self.mapping.protect(self.offset + from as usize, (to - from) as usize, Access::ReadWrite)?;
         self.len_bytes.store(len, Ordering::Release);
         // SAFETY: valid and aligned by the promise to `new`; only compiled code reads it, and it does not write it.
-        let def_len = unsafe { AtomicU64::from_ptr(&raw mut (*self.def).len_bytes) };
+        let word = |word: *mut u64| unsafe { AtomicU64::from_ptr(word) };
+        // SAFETY: as above.
+        let (def_len, def_limit) =
+            unsafe { (word(&raw mut (*self.def).len_bytes), word(&raw mut (*self.def).short_limit)) };
         // Whoever reads the new length finds the pages accessible.
         def_len.store(len, Ordering::Release);
+        def_limit.store(short_limit(len), Ordering::Release);
         Ok(())
     }
 

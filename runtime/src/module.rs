@@ -110,6 +110,7 @@ impl Module {
             functions: artifact.functions(bytes),
             traps: artifact.traps(bytes),
             addresses: artifact.addresses(bytes),
+            calls: artifact.calls(bytes),
             names: artifact.names(bytes),
             handlers: artifact.handlers(bytes),
             module_name: artifact.module.name.clone(),

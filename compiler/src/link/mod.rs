@@ -25,6 +25,7 @@ pub(crate) fn link(input: Input<'_>, isa: &dyn TargetIsa, functions: Vec<Compile
     let at = |start: u32| move |&(offset, what): &(u32, _)| (start + offset, what);
     let traps: Vec<_> = placed().flat_map(|(f, start)| f.traps.iter().map(move |t| (start + t.0, t.1))).collect();
     let addresses: Vec<_> = placed().flat_map(|(f, start)| f.addresses.iter().map(at(start))).collect();
+    let calls: Vec<_> = functions.iter().flat_map(|f| f.covered.iter().copied()).collect();
     let handlers: Vec<_> =
         placed().flat_map(|(f, start)| f.handlers.iter().map(move |call| shifted(call, start))).collect();
     let frames: Vec<_> = functions
@@ -42,6 +43,7 @@ pub(crate) fn link(input: Input<'_>, isa: &dyn TargetIsa, functions: Vec<Compile
         symbols: &symbols,
         traps: &traps,
         addresses: &addresses,
+        calls: &calls,
         names: &input.names,
         handlers: &handlers,
         data: &input.data,

@@ -1,7 +1,7 @@
 //! Calls of the runtime's builtin functions, through the table in the vmctx.
 
 use super::{Translator, flags};
-use cranelift_codegen::ir::{AbiParam, InstBuilder, SigRef, Signature, Type, Value, types};
+use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, SigRef, Signature, Type, Value, types};
 use cranelift_codegen::isa::CallConv;
 use std::collections::HashMap;
 use wasmbridge_artifact::builtins::Word;
@@ -30,15 +30,32 @@ impl Translator<'_, '_> {
     /// Calls a builtin with the vmctx and these arguments, and returns its result.
     pub(super) fn builtin(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
         let (signature, code) = self.builtin_code(builtin);
+        self.call_builtin(signature, code, args)
+    }
+
+    /// The same where it hardly ever happens: the address is not loaded before, where a loop begins, nor kept.
+    pub(super) fn builtin_now(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
+        let (vmctx, here) = (self.vmctx, MemFlagsData::trusted());
+        let table = self.builder.ins().load(types::I64, here, vmctx, head::BUILTINS);
+        let code = self.builder.ins().load(types::I64, here, table, builtin.offset());
+        let signature = self.builtin_signature(builtin);
+        self.call_builtin(signature, code, args)
+    }
+
+    fn call_builtin(&mut self, signature: SigRef, code: Value, args: &[Value]) -> Option<Value> {
         let args: Vec<Value> = [self.vmctx].iter().chain(args).copied().collect();
         let call = self.builder.ins().call_indirect(signature, code, &args);
         self.builder.inst_results(call).first().copied()
     }
 
+    fn builtin_signature(&mut self, builtin: Builtin) -> SigRef {
+        let func = &mut self.builder.func;
+        *self.builtins.entry(builtin).or_insert_with(|| func.import_signature(signature(builtin)))
+    }
+
     /// A builtin's signature and address.
     pub(super) fn builtin_code(&mut self, builtin: Builtin) -> (SigRef, Value) {
-        let func = &mut self.builder.func;
-        let signature = *self.builtins.entry(builtin).or_insert_with(|| func.import_signature(signature(builtin)));
+        let signature = self.builtin_signature(builtin);
         let table = self.load_fixed(types::I64, head::BUILTINS);
         (signature, self.builder.ins().load(types::I64, flags::fixed(), table, builtin.offset()))
     }

@@ -33,8 +33,11 @@ enum Return {
 
 impl Translator<'_, '_> {
     /// Translates a call.
-    pub(super) fn call(&mut self, op: &Operator<'_>) -> bool {
+    pub(super) fn call(&mut self, op: &Operator<'_>, offset: u64) -> bool {
         match *op {
+            Operator::Call { function_index } if self.is_direct_import(function_index) => {
+                self.call_import(function_index, offset);
+            }
             Operator::Call { function_index } => self.call_function(function_index, Return::Here),
             Operator::ReturnCall { function_index } => self.call_function(function_index, Return::ToCaller),
             Operator::CallIndirect { type_index, table_index } => {
@@ -54,11 +57,6 @@ impl Translator<'_, '_> {
         let ty = self.module.functions[function as usize];
         if function < self.imported.functions {
             let import = self.layout.imported_function(function);
-            if ret == Return::Here && is_direct(self.module.func_type(ty)) {
-                let code = self.load_fixed(types::I64, import + offset_of!(FunctionImport, direct) as i32);
-                self.call_direct(ty, code);
-                return;
-            }
             let code = self.load_fixed(types::I64, import + offset_of!(FunctionImport, code) as i32);
             let vmctx = self.load_fixed(types::I64, import + offset_of!(FunctionImport, vmctx) as i32);
             self.call_code(ty, code, vmctx, ret);
@@ -67,12 +65,38 @@ impl Translator<'_, '_> {
         let callee = self.function(function, ty);
         let args = self.arguments(ty, self.vmctx);
         match ret {
-            Return::Here => self.call_catching(Callee::Function(callee), &args),
+            Return::Here => self.call_wasm(Callee::Function(callee), &args),
             Return::ToCaller => {
+                self.end_standing();
                 self.builder.ins().return_call(callee, &args);
                 self.reachable = false;
             }
         }
+    }
+
+    /// Calls what gets a vmctx.
+    fn call_wasm(&mut self, callee: Callee, args: &[Value]) {
+        self.call_catching(callee, args);
+        self.note_stack_pointer();
+    }
+
+    /// Whether a function is an import that is called as a C function.
+    fn is_direct_import(&self, function: u32) -> bool {
+        function < self.imported.functions && is_direct(self.module.function_type(function))
+    }
+
+    /// Calls an import as a C function. The offset is the instruction's in the wasm file.
+    fn call_import(&mut self, function: u32, offset: u64) {
+        let ty = self.module.functions[function as usize];
+        let import = self.layout.imported_function(function);
+        let Some(standing) = &mut self.standing else {
+            let code = self.load_fixed(types::I64, import + offset_of!(FunctionImport, direct) as i32);
+            return self.call_direct(ty, code);
+        };
+        standing.calls.push((offset as u32, function));
+        let code = self.load_fixed(types::I64, import + offset_of!(FunctionImport, covered) as i32);
+        self.call_direct(ty, code);
+        self.check_returned(self.module.func_type(ty).results.len());
     }
 
     /// Calls a C function with the arguments on the stack.
@@ -133,8 +157,9 @@ impl Translator<'_, '_> {
         let signature = self.signature(ty);
         let args = self.arguments(ty, vmctx);
         match ret {
-            Return::Here => self.call_catching(Callee::Code(signature, code), &args),
+            Return::Here => self.call_wasm(Callee::Code(signature, code), &args),
             Return::ToCaller => {
+                self.end_standing();
                 self.builder.ins().return_call_indirect(signature, code, &args);
                 self.reachable = false;
             }

@@ -207,6 +207,7 @@ impl Translator<'_, '_> {
         self.stack.extend_from_slice(self.builder.block_params(frame.after));
         self.reachable = true;
         if self.frames.is_empty() {
+            self.end_standing();
             self.builder.ins().return_(&self.stack);
         }
     }
@@ -260,6 +261,7 @@ impl Translator<'_, '_> {
     /// quick way out of a function is often one of these.
     fn return_here(&mut self) {
         let results = self.stack.split_off(self.stack.len() - self.frames[0].results);
+        self.end_standing();
         self.builder.ins().return_(&results);
         self.reachable = false;
     }

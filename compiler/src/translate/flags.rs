@@ -22,6 +22,8 @@ pub(super) enum Region {
     Objects,
     /// lengths of arrays, which never change
     ObjectHeads,
+    /// crossing frames, and which is the innermost
+    Crossings,
     /// a global that the module defines, by its index among those
     Global(u32),
 }
@@ -38,8 +40,9 @@ impl Region {
             Region::ImportedGlobals => (3, "imported globals".into()),
             Region::Objects => (4, "objects".into()),
             Region::ObjectHeads => (5, "heads of objects".into()),
-            Region::Global(index) if index < LAST_GLOBAL => (6 + index, format!("defined global {index}").into()),
-            Region::Global(_) => (6 + LAST_GLOBAL, format!("defined globals from {LAST_GLOBAL} on").into()),
+            Region::Crossings => (6, "crossing frames".into()),
+            Region::Global(index) if index < LAST_GLOBAL => (7 + index, format!("defined global {index}").into()),
+            Region::Global(_) => (7 + LAST_GLOBAL, format!("defined globals from {LAST_GLOBAL} on").into()),
         };
         AliasRegionData { user_id, description }
     }

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`control`] | blocks, branches, `return`, `unreachable`, `select`, `drop` |
 //! | [`call`] | calls, of every kind |
+//! | [`crossing`] | the crossing frame of functions that call imports in a loop |
 //! | [`exception`] | `throw`, `throw_ref`, and the clauses of `try_table` |
 //! | [`variable`] | locals and globals |
 //! | [`numeric`] | integers and floats |
@@ -31,6 +32,7 @@ mod bulk_inline;
 mod call;
 mod cast;
 mod control;
+mod crossing;
 mod exception;
 mod flags;
 mod memory;
@@ -59,6 +61,7 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::settings::OptLevel;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use crossing::Standing;
 use exception::Clause;
 use wasmbridge_artifact::module::Module;
 use wasmbridge_artifact::vmctx::head;
@@ -73,14 +76,15 @@ pub(crate) struct Scratch {
     stack: Vec<Value>,
 }
 
-/// Validates a function's body and translates it into `func`, which is empty.
+/// Validates a function's body and translates it into `func`, which is empty. Returns the calls of imports that its standing crossing frame covers: where they are in
+/// the wasm file, and which import.
 pub(crate) fn translate(
     input: &Input<'_>,
     body: &Body<'_>,
     isa: &dyn TargetIsa,
     func: &mut Function,
     scratch: &mut Scratch,
-) -> Result<(), CompileError> {
+) -> Result<Vec<(u32, u32)>, CompileError> {
     let ty = input.module.function_type(body.function);
     func.name = UserFuncName::user(0, body.function);
     func.signature = wasm_signature(ty);
@@ -97,7 +101,11 @@ pub(crate) fn translate(
     let builder = FunctionBuilder::new(func, &mut scratch.builder);
     let hoists = isa.flags().opt_level() != OptLevel::None;
     let mut translator = Translator::new(input, body, builder, std::mem::take(&mut scratch.stack), hoists);
+    if crossing::calls_imports_in_loop(input, body) {
+        translator.begin_standing();
+    }
     let translated = translator.body(body, &mut validator);
+    let calls = translator.standing.take().map(|standing| standing.calls);
     scratch.stack = std::mem::take(&mut translator.stack);
     scratch.validator = validator.into_allocations();
     match translated {
@@ -105,7 +113,7 @@ pub(crate) fn translate(
         // The builder's context is only fit for use again after `finalize`, which wants a finished function.
         Err(_) => scratch.builder = FunctionBuilderContext::new(),
     }
-    translated
+    translated.map(|()| calls.unwrap_or_default())
 }
 
 /// Makes the function check the stack pointer against [`head::STACK_LIMIT`] on entry. The limit changes while code runs (on the
@@ -148,6 +156,8 @@ struct Translator<'a, 'f> {
     /// what has been called, so that it is declared once
     callees: Callees,
     builtins: Builtins,
+    /// the function's own crossing frame
+    standing: Option<Standing>,
     /// where a value lies while the runtime fills an array with it
     fill_slot: Option<StackSlot>,
     /// values that branches have carried, see [`limits::BRANCH_VALUES`]
@@ -184,6 +194,7 @@ impl<'a, 'f> Translator<'a, 'f> {
             reachable: true,
             callees: Callees::default(),
             builtins: Builtins::default(),
+            standing: None,
             fill_slot: None,
             branch_values: 0,
         };
@@ -233,7 +244,7 @@ impl<'a, 'f> Translator<'a, 'f> {
             || self.numeric(op)
             || self.memory(op)
             || self.control(op, offset)?
-            || self.call(op)
+            || self.call(op, offset)
             || self.exception(op)
             || self.object(op)
             || self.reference_type_op(op, offset)?

@@ -29,6 +29,9 @@ impl Translator<'_, '_> {
                 let value = self.pop();
                 let (flags, base, offset) = self.global(global_index);
                 self.builder.ins().store(flags, value, base, offset);
+                if self.module.stack_pointer == Some(global_index) {
+                    self.note_stack_pointer();
+                }
             }
             _ => return false,
         }
@@ -36,15 +39,17 @@ impl Translator<'_, '_> {
     }
 
     fn global_get(&mut self, index: u32) {
-        let value = match self.known_global(index) {
-            Some(value) => value,
-            None => {
-                let ty = clif_type(self.module.globals[index as usize].content);
-                let (flags, base, offset) = self.global(index);
-                self.builder.ins().load(ty, flags, base, offset)
-            }
-        };
+        let value = self.global_value(index);
         self.push(value);
+    }
+
+    /// The value that a global has now.
+    pub(super) fn global_value(&mut self, index: u32) -> Value {
+        self.known_global(index).unwrap_or_else(|| {
+            let ty = clif_type(self.module.globals[index as usize].content);
+            let (flags, base, offset) = self.global(index);
+            self.builder.ins().load(ty, flags, base, offset)
+        })
     }
 
     /// The value of a global that is a constant of the module.

@@ -6,7 +6,7 @@
 ;; get:
 ;; function u0:0(i64 vmctx) -> i64, i32, f32 tail {
 ;;     region0 = 3 "imported globals"
-;;     region1 = 7 "defined global 1"
+;;     region1 = 8 "defined global 1"
 ;;     gv0 = vmctx
 ;;     gv1 = load.i64 notrap aligned gv0+8
 ;;     stack_limit = gv1

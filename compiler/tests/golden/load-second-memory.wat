@@ -7,7 +7,7 @@
 ;;   movq %rsp, %rbp
 ;; block0:
 ;;   movq %rsi, %r8
-;;   movq 0x80(%rdi), %rsi
+;;   movq 0x88(%rdi), %rsi
 ;;   movq %r8, %rdi
 ;;   movl %edi, %edi
 ;;   movl (%rsi, %rdi), %eax

@@ -6,7 +6,7 @@
 ;; ---- output ----
 ;; push:
 ;; function u0:0(i64 vmctx) -> i32 tail {
-;;     region0 = 6 "defined global 0"
+;;     region0 = 7 "defined global 0"
 ;;     gv0 = vmctx
 ;;     gv1 = load.i64 notrap aligned gv0+8
 ;;     stack_limit = gv1

@@ -64,6 +64,15 @@
         (global.set $__stack_pointer (i32.sub (global.get $__stack_pointer) (i32.const 64)))
         (call $each (i32.const 1) (local.get 0))
         (global.set $__stack_pointer (i32.add (global.get $__stack_pointer) (i32.const 64))))
+    ;; Has the host add a number to a sum, so many times, with 64 bytes of its own stack in use.
+    (func (export "add_up") (param $n i32) (param $times i32) (result i32) (local $sum i32)
+        (global.set $__stack_pointer (i32.sub (global.get $__stack_pointer) (i32.const 64)))
+        (loop $again
+            (local.set $sum (call $host_add (local.get $sum) (local.get $n)))
+            (local.set $times (i32.sub (local.get $times) (i32.const 1)))
+            (br_if $again (local.get $times)))
+        (global.set $__stack_pointer (i32.add (global.get $__stack_pointer) (i32.const 64)))
+        (local.get $sum))
     (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
 
     ;; Throws its argument, unless that is 0.

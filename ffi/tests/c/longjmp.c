@@ -36,6 +36,54 @@ static void scribble(void) {
         bytes[i] = (char)0xa5;
 }
 
+static int (*add_up)(int, int);
+
+/* The same for what the app calls in a loop: for 0, the app is jumped over and called again, each time more of it. */
+static int add_or_leave(int sum, int n) {
+    volatile int left = 3;
+    if (n > 0)
+        longjmp(target, 1);
+    if (n < 0)
+        return sum - n;
+    if (setjmp(target) == 0) {
+        add_up(1, 1);
+        return -1;
+    }
+    scribble();
+    if (--left > 0) {
+        add_up(1, 1);
+        return -2;
+    }
+    return sum + add_up(-2, 3);
+}
+
+/* Over functions that call C in a loop. */
+static void loops(wb_instance *app) {
+    wb_val args[2], result;
+    wb_fn fn;
+    volatile int round;
+    OK(wb_callback(app, "int add_up(int n, int times)", NULL, &fn));
+    add_up = (int (*)(int, int))fn;
+    for (round = 0; round < 100000; round++) {
+        if (setjmp(target) == 0) {
+            add_up(1, 2);
+            CHECK(0);
+        }
+        if (round % 1000 == 0)
+            scribble();
+    }
+    CHECK(stack_pointer(app) == 65536);
+    CHECK(add_up(-3, 5) == 15);
+    args[0] = wb_i32(0);
+    args[1] = wb_i32(4);
+    for (round = 0; round < 1000; round++) {
+        OK(wb_instance_call(app, "add_up", args, 2, &result, 1));
+        CHECK(result.of.i32 == 4 * 6);
+        CHECK(add_up(0, 2) == 2 * 6);
+    }
+    CHECK(stack_pointer(app) == 65536);
+}
+
 /* Out of a callback that is shown a region: whoever comes next does not find it open, unless he is shown it himself. */
 static void shown(wb_instance *app) {
     wb_region *region;
@@ -96,6 +144,7 @@ int main(int argc, char **argv) {
     h = new_host(argv[1]);
     wb_instance_delete(h.app);
     OK(wb_linker_define(h.linker, "env", "int each(int (*visit)(int), int value)", (wb_fn)leave));
+    OK(wb_linker_define(h.linker, "env", "int host_add(int sum, int n)", (wb_fn)add_or_leave));
     OK(wb_linker_instantiate(h.linker, h.module, &h.app));
     OK(wb_callback(h.app, "int framed(int)", NULL, &fn));
     framed = (int (*)(int))fn;
@@ -131,6 +180,7 @@ int main(int argc, char **argv) {
     CHECK(wb_error_frame_count(error) == 2);
     wb_error_delete(error);
     CHECK(stack_pointer(h.app) == 65536);
+    loops(h.app);
     shown(h.app);
 
     delete_host(h);

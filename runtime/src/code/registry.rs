@@ -27,6 +27,8 @@ pub(crate) struct ModuleCode {
     pub(crate) functions: FunctionTable<'static>,
     pub(crate) traps: TrapTable<'static>,
     pub(crate) addresses: AddressMap<'static>,
+    /// calls of imports that standing crossing frames cover: from where they are in the wasm file to the import
+    pub(crate) calls: AddressMap<'static>,
     pub(crate) names: NameTable<'static>,
     pub(crate) handlers: HandlerTable<'static>,
     pub(crate) module_name: Option<String>,

@@ -116,6 +116,11 @@ impl<R: Record> Pages<R> {
         self.shape.complete > 0
     }
 
+    /// Where in each copy the code begins that leaves no crossing frame; `None` if the function itself is called instead.
+    pub(crate) fn covered(&self) -> Option<usize> {
+        self.shape.covered.map(|offset| offset as usize)
+    }
+
     /// How many slots are not free.
     pub(crate) fn in_use(&self) -> usize {
         self.slots - self.free.len()

@@ -87,6 +87,9 @@ unsafe extern "C" fn find(
     // SAFETY: the caller's promise.
     match unsafe { handler(tag_of(exception), pc, fp, saved) } {
         Some(found) => {
+            // SAFETY: as below.
+            let group = unsafe { InstanceData::of(vmctx) }.group();
+            group.lock().members.iter().for_each(|member| member.forget_thrown(found.sp));
             *resume = found;
             true
         }

@@ -38,8 +38,8 @@ use wasmbridge_artifact::vmctx::{
 };
 use wasmbridge_artifact::{FuncType, TrapCode};
 
-/// Bytes for crossing frames: 65,536 of them, more than a stack of 8 MiB has room for.
-const CROSSINGS_BYTES: usize = 65_536 * size_of::<CrossingFrame>();
+/// Bytes for crossing frames: 131,072 of them, more than a stack of 8 MiB has room for: each has at least 64 bytes there.
+const CROSSINGS_BYTES: usize = 131_072 * size_of::<CrossingFrame>();
 /// Memories start at multiples of this, so that a native pointer into one, cut to 32 bits, is the guest's pointer.
 const MEMORY_ALIGN: usize = 1 << 32;
 
@@ -47,7 +47,7 @@ const MEMORY_ALIGN: usize = 1 << 32;
 struct NoMemory(MemoryDef);
 // SAFETY: of length 0, and read only.
 unsafe impl Sync for NoMemory {}
-static NO_MEMORY: NoMemory = NoMemory(MemoryDef { base: NO_MEMORY_BASE as *mut u8, len_bytes: 0 });
+static NO_MEMORY: NoMemory = NoMemory(MemoryDef { base: NO_MEMORY_BASE as *mut u8, len_bytes: 0, short_limit: 0 });
 /// An address that no pointer of the process has: not canonical on x86-64, with its low 32 bits zero as those of every memory.
 const NO_MEMORY_BASE: usize = 0x7fff_ffff << 32;
 
@@ -123,7 +123,7 @@ pub(crate) fn allocate(
                 };
                 let pages = direct.and_then(DirectCode::pages);
                 stamps.extend(pages.map(|pages| Stamp { import: functions.len(), pages, thunk: Some(thunks.len()) }));
-                functions.push(FunctionImport { code: thunk.code.entry(), vmctx, direct: entry });
+                functions.push(FunctionImport { code: thunk.code.entry(), vmctx, direct: entry, covered: entry });
                 if let ImportKind::Func(ty) = declared.kind {
                     imported_types.push(module.type_ids()[ty as usize]);
                 }
@@ -138,7 +138,7 @@ pub(crate) fn allocate(
                     stamps.push(Stamp { import: functions.len(), pages, thunk: None });
                 }
                 let (code, vmctx, direct) = (function.code, function.vmctx, std::ptr::null());
-                functions.push(FunctionImport { code, vmctx, direct });
+                functions.push(FunctionImport { code, vmctx, direct, covered: direct });
                 imported_types.push(function.type_id);
             }
             Resolved::Table(table) => tables.push(table),
@@ -254,13 +254,16 @@ pub(crate) fn allocate(
                 vmctx: vmctx.cast(),
                 function: thunk.map_or(std::ptr::null(), |record| record.function),
                 memory_base_above: memory0_base.wrapping_add(1),
-                info: thunk.map_or(std::ptr::null_mut(), |record| record.info),
+                memory: memory0.map_or(&raw const NO_MEMORY.0, |m| m.def().cast_const()),
                 code,
                 callee_vmctx,
             },
         )?;
         // SAFETY: see above.
-        unsafe { (*at(layout.imported_function(import as u32)).cast::<FunctionImport>()).direct = slot.entry() };
+        unsafe {
+            let import = &mut *at(layout.imported_function(import as u32)).cast::<FunctionImport>();
+            (import.direct, import.covered) = (slot.entry(), slot.covered());
+        }
         direct.push(slot);
     }
     let capture = Box::new(UnsafeCell::new(Capture::new()));
@@ -320,7 +323,7 @@ pub(crate) fn allocate(
         functions,
         _own_memories: own_memories,
         _own_tables: own_tables,
-        _thunks: thunks,
+        thunks,
         _direct: direct,
         _crossings_guard: crossings_guard,
         _space: space,

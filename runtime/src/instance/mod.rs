@@ -62,7 +62,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use wasmbridge_artifact::gc::VmTag;
 use wasmbridge_artifact::module::ExternIndex;
-use wasmbridge_artifact::vmctx::{CrossingFrame, DirectRecord, HOST_PAGE, ShownWindow, ThunkRecord, VmFuncRef, VmHead};
+use wasmbridge_artifact::vmctx::{
+    CrossingFrame, DirectRecord, FunctionImport, HOST_PAGE, ShownWindow, ThunkRecord, VmFuncRef, VmHead,
+};
 
 /// What an instance is made of.
 #[derive(Debug)]
@@ -113,7 +115,7 @@ pub(crate) struct InstanceData {
     #[expect(clippy::vec_box, reason = "see above")]
     _own_tables: Vec<Box<Table>>,
     #[expect(clippy::vec_box, reason = "see above")]
-    _thunks: Vec<Box<Thunk>>,
+    thunks: Vec<Box<Thunk>>,
     _direct: Vec<DirectSlot>,
     _crossings_guard: Registration,
     /// the vmctx, and memory 0 if the module defines it
@@ -132,21 +134,31 @@ pub(crate) struct Thunk {
 #[derive(Debug)]
 pub(crate) struct DirectSlot {
     slot: Slot<DirectRecord>,
+    covered: *const u8,
     pages: Arc<Mutex<DirectPages>>,
 }
 
 impl DirectSlot {
     /// Stamps a copy.
     pub(crate) fn new(pages: Arc<Mutex<DirectPages>>, record: DirectRecord) -> Result<DirectSlot, Error> {
-        let slot = pages.lock().unwrap_or_else(|e| e.into_inner()).take()?;
+        let (slot, covered) = {
+            let mut pages = pages.lock().unwrap_or_else(|e| e.into_inner());
+            (pages.take()?, pages.covered())
+        };
+        let covered = covered.map_or(record.function, |offset| slot.entry.wrapping_add(offset));
         // SAFETY: the slot has just been taken: nobody else has its record.
         unsafe { slot.record.write(record) };
-        Ok(DirectSlot { slot, pages })
+        Ok(DirectSlot { slot, covered, pages })
     }
 
     /// The code.
     pub(crate) fn entry(&self) -> *const u8 {
         self.slot.entry
+    }
+
+    /// What is called where a crossing frame stands for the call.
+    pub(crate) fn covered(&self) -> *const u8 {
+        self.covered
     }
 }
 
@@ -154,7 +166,7 @@ impl Drop for DirectSlot {
     fn drop(&mut self) {
         // A backtrace may come upon a return address that has been left on a stack.
         // SAFETY: the slot's record is this value's, and the instance whose code calls it is going.
-        unsafe { (*self.slot.record).info = std::ptr::null_mut() };
+        unsafe { (*self.slot.record).function = std::ptr::null() };
         self.pages.lock().unwrap_or_else(|e| e.into_inner()).give_back(self.slot);
     }
 }
@@ -329,6 +341,18 @@ impl InstanceData {
     pub(crate) fn funcref(&self, function: u32) -> Option<*const VmFuncRef> {
         let position = self.module.escaping_position(function)?;
         Some(self.at(self.module.artifact().layout.funcref(position)))
+    }
+
+    /// What there is to know of an imported C function; `None` if it is a wasm function.
+    pub(crate) fn imported(&self, function: u32) -> Option<&ThunkInfo> {
+        if function as usize >= self.module.metadata().imported_functions() {
+            return None;
+        }
+        let import = self.at::<FunctionImport>(self.module.artifact().layout.imported_function(function));
+        // SAFETY: written when the instance was made, for each imported function.
+        let vmctx = unsafe { (*import).vmctx };
+        let thunk = self.thunks.iter().find(|thunk| std::ptr::eq(&raw const thunk.record, vmctx.cast()))?;
+        Some(&thunk.info)
     }
 
     /// The item of an export, if there is one of this name.

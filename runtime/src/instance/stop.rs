@@ -163,14 +163,38 @@ impl InstanceData {
         if self.trapped.get() {
             return false;
         }
-        // A `longjmp` has skipped the others.
-        self.drop_below(frame - 1);
-        let own = self.innermost();
-        // SAFETY: the innermost crossing is in the array.
-        debug_assert_eq!(unsafe { (*own).frame }, frame, "a thunk's crossing stays until it returns");
+        let own = self.drop_skipped(frame);
         // SAFETY: the thunk's own is not the outermost one.
         self.set_innermost(unsafe { own.add(1) });
         true
+    }
+
+    /// The same for a wasm function whose crossing frame stands, and goes on to stand.
+    pub(crate) fn returned_covered(&self, frame: usize) -> bool {
+        if self.trapped.get() {
+            return false;
+        }
+        self.drop_skipped(frame);
+        true
+    }
+
+    /// Drops the crossings that a `longjmp` has skipped below the one with this `frame`, to which C has returned.
+    fn drop_skipped(&self, frame: usize) -> *mut CrossingFrame {
+        self.drop_below(frame - 1);
+        let own = self.innermost();
+        // SAFETY: the innermost crossing is in the array.
+        debug_assert_eq!(unsafe { (*own).frame }, frame, "a crossing stays until C returns to it");
+        own
+    }
+
+    /// Forgets the crossing frames of wasm functions that an exception of the app's has left, to a handler in a function with this stack pointer. C has no part
+    /// in that: there is nothing else to end.
+    pub(crate) fn forget_thrown(&self, stack_pointer: usize) {
+        let left = self.crossings().take_while(|crossing| crossing.frame < stack_pointer).count();
+        if left > 0 {
+            // SAFETY: as many are in the array below the outermost one, which is nobody's.
+            self.set_innermost(unsafe { self.innermost().add(left) });
+        }
     }
 
     /// Whether a callback could enter if no window were open that nobody uses: the entry check, as it is then.
@@ -229,10 +253,12 @@ impl State {
         Some(*trap)
     }
 
-    /// C functions that members have called and that have not returned, innermost first.
-    pub(crate) fn waiting(&self) -> Vec<CrossingFrame> {
-        let mut crossings: Vec<CrossingFrame> = self.members.iter().flat_map(|member| member.crossings()).collect();
-        crossings.sort_by_key(|crossing| crossing.frame);
+    /// The crossing frames of members, innermost first.
+    pub(crate) fn waiting(&self) -> Vec<(&InstanceData, CrossingFrame)> {
+        let members = self.members.iter().map(AsRef::as_ref);
+        let of = |member: _| InstanceData::crossings(member).map(move |crossing| (member, crossing));
+        let mut crossings: Vec<(&InstanceData, CrossingFrame)> = members.flat_map(of).collect();
+        crossings.sort_by_key(|(_, crossing)| crossing.frame);
         crossings
     }
 }

@@ -90,7 +90,7 @@ unsafe extern "C" fn resume(target: &Target) -> ! {
 
 /// Where to go on above the C functions that are skipped; `None` if they must not be.
 fn target(instance: &InstanceData, record: *const CallbackRecord, from: From) -> Option<Target> {
-    let crossing = innermost(instance).filter(|crossing| !crossing.is_direct())?;
+    let crossing = innermost(instance).filter(|crossing| !crossing.is_direct() && !crossing.is_standing())?;
     // Whoever makes a call for another thread has books of its own.
     if replay::is_below(crossing.frame_pointer()) {
         return None;

@@ -125,8 +125,9 @@ impl ShapeCompiler {
         match arch::direct(signature, &self.objects) {
             Direct::Itself => Ok(DirectShape::Itself),
             Direct::Thunk => Ok(DirectShape::Thunk),
-            Direct::Code(code) => {
-                self.assembled(code, &signature.to_string()).map(|shape| DirectShape::Code(Box::new(shape)))
+            Direct::Code(code, covered) => {
+                let shape = self.assembled(code, covered, &signature.to_string());
+                shape.map(|shape| DirectShape::Code(Box::new(shape)))
             }
         }
     }
@@ -137,16 +138,16 @@ impl ShapeCompiler {
     /// # Errors
     /// [`ShapeError::Compile`] if there is no unwind information for it.
     pub fn adaptor(&self, integers: usize) -> Result<Shape, ShapeError> {
-        self.assembled(arch::adaptor(integers), "wasm function")
+        self.assembled(arch::adaptor(integers), Some(0), "wasm function")
     }
 
-    fn assembled(&self, code: Assembled, signature: &str) -> Result<Shape, ShapeError> {
+    fn assembled(&self, code: Assembled, covered: Option<u32>, signature: &str) -> Result<Shape, ShapeError> {
         let unwind = unwind::Unwind::of_assembled(&code, &*self.isa)
             .map_err(|cause| ShapeError::Compile { signature: signature.to_owned(), cause })?;
         let Assembled { code, record_relocs, traps, assembly, .. } = code;
         let listing = self.listings.then(|| Listing { clif: String::new(), fast: assembly, assembly: String::new() });
         let frame = FrameLayout::default();
-        Ok(Shape { kind: ShapeKind::Direct, code, complete: 0, record_relocs, frame, traps, listing, unwind })
+        Ok(Shape { kind: ShapeKind::Direct, code, complete: 0, covered, record_relocs, frame, traps, listing, unwind })
     }
 
     fn compile_with(&mut self, kind: ShapeKind, signature: &Signature, slots: bool) -> Result<Shape, ShapeError> {
@@ -188,7 +189,7 @@ impl ShapeCompiler {
             Listing { clif, fast: fast.assembly, assembly }
         });
         let code = [&fast.code, compiled.code_buffer()].concat();
-        Ok(Shape { kind, code, complete, record_relocs, frame, traps, listing, unwind })
+        Ok(Shape { kind, code, complete, covered: Some(0), record_relocs, frame, traps, listing, unwind })
     }
 }
 

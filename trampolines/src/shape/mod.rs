@@ -98,6 +98,9 @@ pub struct Shape {
     /// Where in the code the part begins that is complete by itself: behind the fast entry of a callback, which jumps there where
     /// anything is out of the ordinary. 0 if there is none.
     pub complete: u32,
+    /// Where in a direct shape the code begins that is called where a crossing frame stands for the call
+    /// ([`FunctionImport::covered`](wasmbridge_artifact::vmctx::FunctionImport::covered)); `None` if that is the C function itself. 0 in other shapes.
+    pub covered: Option<u32>,
     /// where the code refers to its record; empty in a thunk
     pub record_relocs: Vec<RecordReloc>,
     /// What it saves of its caller's registers, for the signal handler: in a fast entry nothing, and in few callbacks behind it.

@@ -1,6 +1,6 @@
 //! Thunks, called as wasm functions.
 
-use crate::world::{BASE, GOT, LEN, Thunk, add_to_cells, answer, called};
+use crate::world::{BASE, GOT, LEN, Thunk, add_to_cells, answer, called, memory};
 use wasmbridge_artifact::Builtin;
 use wasmbridge_artifact::vmctx::{CrossingFrame, VmHead};
 use wasmbridge_trampolines::ShapeCompiler;
@@ -201,8 +201,7 @@ fn more_pointers_than_registers() {
 #[test]
 fn no_address_is_inside_of_an_empty_memory() {
     let mut thunk = Thunk::new("void f(void *, double *)", note as *const u8);
-    let empty = wasmbridge_artifact::vmctx::MemoryDef { base: BASE as *mut u8, len_bytes: 0 };
-    thunk.world.head.memory0 = &empty;
+    *thunk.world.memory = memory(0);
     answer(7);
     for guest in [1, 0x8000_0000, 0xffff_ffff] {
         thunk.run(&[guest, guest]);
@@ -213,8 +212,7 @@ fn no_address_is_inside_of_an_empty_memory() {
 #[test]
 fn the_largest_memory_ends_where_addresses_do() {
     let mut thunk = Thunk::new("void f(void *, double *)", note as *const u8);
-    let largest = wasmbridge_artifact::vmctx::MemoryDef { base: BASE as *mut u8, len_bytes: 1 << 32 };
-    thunk.world.head.memory0 = &largest;
+    *thunk.world.memory = memory(1 << 32);
     answer(7);
     thunk.run(&[0xffff_ffff, 0xffff_fff8]);
     assert_eq!((got()[..2].to_vec(), called()), (vec![BASE + 0xffff_ffff, BASE + 0xffff_fff8], vec![]));
@@ -314,6 +312,31 @@ fn a_disturbed_crossing_is_sorted_out_by_the_builtin() {
         // What it did is not undone: that is the builtin's.
         assert_eq!(thunk.world.head.crossings, &raw mut thunk.world.head.refusing);
         thunk.world.head.crossings = outermost;
+    }
+}
+
+#[test]
+fn a_call_for_which_a_crossing_frame_stands_leaves_none() {
+    for prototype in
+        ["int f(long long)", "short f(long long)", "size_t f(long long, void *)", "int f(long long, short)"]
+    {
+        let mut thunk = Thunk::new(prototype, look_around as *const u8);
+        let outermost = thunk.world.head.crossings;
+        let vmctx = &raw mut *thunk.world.head as u64;
+        assert_eq!(thunk.run_covered(&[vmctx, 0]) as u32, 7);
+        assert_eq!((got()[0], called()), (outermost as u64, vec![]));
+        assert_eq!(thunk.is_itself_covered(), prototype == "int f(long long)");
+    }
+    // If a callback fails meanwhile, nothing is asked about the result: it means nothing.
+    extern "C" fn fail(vmctx: *mut VmHead) -> u64 {
+        disturb(vmctx);
+        u64::MAX - 1
+    }
+    for prototype in ["size_t f(long long)", "void *f(long long)", "int f(long long)"] {
+        let mut thunk = Thunk::new(prototype, fail as *const u8);
+        let vmctx = &raw mut *thunk.world.head as u64;
+        thunk.run_covered(&[vmctx]);
+        assert_eq!(called(), []);
     }
 }
 

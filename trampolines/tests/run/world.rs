@@ -10,7 +10,7 @@ use region::Protection;
 use std::cell::{Cell, RefCell};
 use wasmbridge_artifact::vmctx::{
     CallbackRecord, CrossingFrame, DirectRecord, MemoryDef, ShownWindow, ThunkRecord, VmHead, handles, handles::lent,
-    is_direct,
+    is_direct, short_limit,
 };
 use wasmbridge_artifact::{Builtin, ValType};
 use wasmbridge_trampolines::{DirectShape, Shape, ShapeCompiler, Signature};
@@ -19,6 +19,11 @@ use wasmbridge_trampolines::{DirectShape, Shape, ShapeCompiler, Signature};
 pub const BASE: u64 = 0x7a_0000_0000;
 /// The fake memory's length in bytes.
 pub const LEN: u64 = 0x2_0000;
+/// The definition of a fake memory of another length.
+pub fn memory(len_bytes: u64) -> MemoryDef {
+    MemoryDef { base: BASE as *mut u8, len_bytes, short_limit: short_limit(len_bytes) }
+}
+
 /// The default answers.
 pub const DEFAULT_INT: u64 = 0xdddd_0000_0000_00dd;
 pub const DEFAULT_FLOAT: f64 = 0.125;
@@ -116,7 +121,7 @@ pub struct World {
     pub crossings: Box<[CrossingFrame; 8]>,
     /// the table of handles
     handles: Vec<u64>,
-    _memory: Box<MemoryDef>,
+    pub memory: Box<MemoryDef>,
     _builtins: Box<[*const u8]>,
 }
 
@@ -127,7 +132,7 @@ impl World {
             32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
         ));
         assert!(builtins.len() >= Builtin::ALL.len(), "the table of builtins has grown: add its numbers here");
-        let memory = Box::new(MemoryDef { base: BASE as *mut u8, len_bytes: LEN });
+        let memory = Box::new(memory(LEN));
         // The outermost one admits everyone, and the one for refusals nobody.
         let frame = |frame| CrossingFrame { frame, stack_pointer: 0, record: std::ptr::null() };
         let mut crossings = Box::new([frame(usize::MAX); 8]);
@@ -152,7 +157,7 @@ impl World {
         called();
         answer(1);
         add_to_cells(0);
-        World { head, shown, crossings, handles, _memory: memory, _builtins: builtins }
+        World { head, shown, crossings, handles, memory, _builtins: builtins }
     }
 
     /// Makes a handle one of an object of the type with this number: types have numbers in the order in which a signature has them.
@@ -311,6 +316,8 @@ struct Direct {
     /// the code and its record, unless it is the native function itself
     placed: Option<Placed>,
     entry: *const u8,
+    /// what is called where a crossing frame stands for the call
+    covered: *const u8,
     caller: Placed,
 }
 
@@ -326,24 +333,27 @@ impl Thunk {
             info: std::ptr::null_mut(),
         });
         let placed = Placed::new(&shape.code, 0).seal();
-        let direct = is_direct(&signature.wasm_type()).then(|| Direct::new(&signature, &record, placed.code()));
+        let direct =
+            is_direct(&signature.wasm_type()).then(|| Direct::new(&signature, &record, &world.memory, placed.code()));
         let caller = Placed::new(&caller(&signature, CallConv::Tail), 0).seal();
         Thunk { world, record, placed, caller, direct }
     }
 
-    /// Calls it both ways with the arguments' bits: as a thunk and, if there is such a way, directly. The result must be the same and is returned;
-    /// so must be what the native function notes, and what the builtins do.
+    /// Calls it in each way with the arguments' bits: as a thunk and, if there are such ways, directly, with and without a crossing frame. The result must be
+    /// the same and is returned; so must be what the native function notes, and what the builtins do.
     pub fn run(&mut self, args: &[u64]) -> u64 {
         let result = self.run_thunk(args);
         if self.direct.is_none() {
             return result;
         }
-        let (noted, called) = (GOT.take(), called());
-        let direct = self.run_direct(args);
-        // What it notes of registers that no argument is in means nothing.
-        let noted = &noted[..noted.len().min(args.len())];
-        GOT.with_borrow(|again| assert_eq!((direct, &again[..noted.len()]), (result, noted)));
-        CALLED.with_borrow(|again| assert_eq!(*again, called));
+        for run in [Thunk::run_direct, Thunk::run_covered] {
+            let (noted, called) = (GOT.take(), called());
+            let direct = run(self, args);
+            // What it notes of registers that no argument is in means nothing.
+            let noted = &noted[..noted.len().min(args.len())];
+            GOT.with_borrow(|again| assert_eq!((direct, &again[..noted.len()]), (result, noted)));
+            CALLED.with_borrow(|again| assert_eq!(*again, called));
+        }
         result
     }
 
@@ -358,6 +368,17 @@ impl Thunk {
         run_caller(&direct.caller, direct.entry, std::ptr::null(), args)
     }
 
+    /// Calls it as call instructions do where a crossing frame stands for the call.
+    pub fn run_covered(&mut self, args: &[u64]) -> u64 {
+        let direct = self.direct.as_ref().expect("the signature is direct");
+        run_caller(&direct.caller, direct.covered, std::ptr::null(), args)
+    }
+
+    /// Whether calls for which a crossing frame stands go to the native function itself.
+    pub fn is_itself_covered(&self) -> bool {
+        self.direct.as_ref().is_some_and(|direct| direct.covered == self.record.function)
+    }
+
     /// Whether calls go to the native function itself.
     pub fn is_itself(&self) -> bool {
         self.direct.as_ref().is_some_and(|direct| direct.placed.is_none())
@@ -365,7 +386,7 @@ impl Thunk {
 }
 
 impl Direct {
-    fn new(signature: &Signature, record: &ThunkRecord, thunk: *const u8) -> Direct {
+    fn new(signature: &Signature, record: &ThunkRecord, memory: &MemoryDef, thunk: *const u8) -> Direct {
         let compiler = ShapeCompiler::new().unwrap();
         let integers =
             signature.wasm_type().params.iter().filter(|ty| matches!(ty, ValType::I32 | ValType::I64)).count();
@@ -374,13 +395,14 @@ impl Direct {
             DirectShape::Code(shape) => Some(*shape),
             DirectShape::Thunk => Some(compiler.adaptor(integers).unwrap()),
         };
+        let covered = shape.as_ref().and_then(|shape| shape.covered);
         let placed = shape.map(|shape| {
             let mut placed = Placed::new(&shape.code, size_of::<DirectRecord>());
             let record = DirectRecord {
                 vmctx: record.vmctx,
                 function: record.function,
                 memory_base_above: (BASE + 1) as *mut u8,
-                info: std::ptr::null_mut(),
+                memory,
                 code: thunk,
                 callee_vmctx: std::ptr::from_ref(record).cast_mut().cast(),
             };
@@ -390,7 +412,8 @@ impl Direct {
             placed.seal()
         });
         let entry = placed.as_ref().map_or(record.function, Placed::code);
-        Direct { placed, entry, caller: Placed::new(&caller(signature, CallConv::SystemV), 0).seal() }
+        let covered = covered.map_or(record.function, |offset| entry.wrapping_add(offset as usize));
+        Direct { placed, entry, covered, caller: Placed::new(&caller(signature, CallConv::SystemV), 0).seal() }
     }
 }
 

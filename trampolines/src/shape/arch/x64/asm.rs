@@ -128,7 +128,8 @@ impl Assembler {
         self.done.unwind.push((self.offset(), instruction));
     }
 
-    fn offset(&self) -> u32 {
+    /// Where the next instruction will be.
+    pub(super) fn offset(&self) -> u32 {
         self.done.code.len() as u32
     }
 

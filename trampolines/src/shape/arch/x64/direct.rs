@@ -6,13 +6,12 @@
 //! leave a crossing frame while the C function runs. For `int puts(const char *)`, with `record` standing for the copy's own record:
 //!
 //! ```text
-//!     mov   r10, [record.vmctx]
-//!     mov   r11, [r10 + memory0]
+//!     mov   r11, [record.memory]
 //!     lea   edi, [rdi - 1]               ; the guest's address less 1: of NULL 2^32 - 1
-//!     lea   rax, [rdi + 2]               ; where the byte ends
-//!     cmp   rax, [r11 + len_bytes]
-//!     ja    null or slow
+//!     cmp   edi, [r11 + short_limit]
+//!     jae   null or slow
 //!     add   rdi, [record.memory_base_above]
+//!     mov   r10, [record.vmctx]
 //!     mov   r11, [r10 + crossings]
 //!     mov   [r11 - 24], rsp              ; the crossing frame; the first store meets the guard page if the array is full
 //!     mov   rax, [r10 + stack_pointer]
@@ -29,6 +28,20 @@
 //!     ret
 //! ```
 //!
+//! Where the wasm function's own crossing frame stands for the call, the code behind it does without ([`FunctionImport::covered`]):
+//!
+//! ```text
+//!     mov   r11, [record.memory]
+//!     lea   edi, [rdi - 1]
+//!     cmp   edi, [r11 + short_limit]
+//!     jae   null or slow
+//!     add   rdi, [record.memory_base_above]
+//!     jmp   [record.function]
+//! ```
+//!
+//! and if nothing is converted the wasm function calls the C function itself. What is longer than [`SHORT_BYTES`] is compared with the memory's length, by one more
+//! instruction; what is shorter and ends in its last bytes goes to the complete thunk.
+//!
 //! A handle is looked up in the same way, in five instructions and one for its object:
 //!
 //! ```text
@@ -42,11 +55,13 @@
 //!     mov   rdi, [r11 + 8 * r9 + object]
 //! ```
 //!
-//! Where a pointer or handle fails, everything goes to the complete thunk that Cranelift has made, with the arguments as they came: the lower half of a
+//! Where a pointer or handle fails, everything goes to the complete thunk that Cranelift has made, which leaves a crossing frame, with the arguments as they came: the lower half of a
 //! pointer is still the guest's address, because that of the memory's is 0. It sorts out why, and says so.
 //!
 //! No frame pointer is set up; the wasm function's is saved where it would be. Whatever can trap does so with the stack pointer at the return
 //! address.
+//!
+//! [`FunctionImport::covered`]: wasmbridge_artifact::vmctx::FunctionImport::covered
 
 use super::asm::{ARGUMENTS, Assembled, Assembler, If, Label, address, element, memory};
 use super::numbers;
@@ -58,7 +73,7 @@ use cranelift_assembler_x64::{Imm8, Imm32, Simm8, inst};
 use gimli::X86_64;
 use gimli::write::CallFrameInstruction;
 use std::mem::offset_of;
-use wasmbridge_artifact::vmctx::{DIRECT_INTEGERS, MemoryDef, crossing, direct, handles, head, is_direct};
+use wasmbridge_artifact::vmctx::{DIRECT_INTEGERS, MemoryDef, SHORT_BYTES, crossing, direct, handles, head, is_direct};
 use wasmbridge_artifact::{Builtin, TrapCode};
 
 /// `xmm0`: floats are returned in it.
@@ -89,8 +104,8 @@ fn call_tail(asm: &mut Assembler, integers: usize) {
 pub(in crate::shape) enum Direct {
     /// the C function itself
     Itself,
-    /// this code
-    Code(Assembled),
+    /// this code; and in it, from an offset on, what a call with a standing crossing frame goes to, if that is not the C function itself
+    Code(Assembled, Option<u32>),
     /// an adaptor: its thunk does more than can be done here
     Thunk,
 }
@@ -119,21 +134,24 @@ pub(in crate::shape) fn direct(signature: &Signature, objects: &ObjectTypes) -> 
     let mut asm = Assembler::default();
     let complete = asm.label();
     let mut code = Code { asm, signature, complete };
-    let failures = code.convert_arguments(&params);
-    if !signature.leaf {
-        code.call_crossing(&params);
-    } else if result_is_same {
-        code.asm.with_record(direct::FUNCTION, |record| inst::jmpq_m::new(record).into());
+    let mut failures = Vec::new();
+    let covered = if signature.leaf {
+        Some(0)
     } else {
-        code.framed(|asm| asm.with_record(direct::FUNCTION, |record| inst::callq_m::new(record).into()));
-        code.convert_result();
+        failures = code.convert_arguments(&params);
+        code.call_crossing(&params);
+        (!result_is_same || !params.iter().all(same)).then(|| code.asm.offset())
+    };
+    if covered.is_some() {
+        failures.extend(code.convert_arguments(&params));
+        code.call(result_is_same);
     }
     if !failures.is_empty() {
         code.failed(failures);
         code.asm.bind(complete);
         call_tail(&mut code.asm, params.len());
     }
-    Direct::Code(code.asm.finish())
+    Direct::Code(code.asm.finish(), covered)
 }
 
 /// A parameter in an integer register.
@@ -203,8 +221,7 @@ impl Code<'_> {
         for (param, register) in registers() {
             let &Param::Pointer { size, nonnull } = param else { continue };
             if failures.is_empty() {
-                self.load_vmctx();
-                self.asm.emit(inst::movq_rm::new(R11, memory(R10, head::MEMORY0)));
+                self.asm.with_record(direct::MEMORY, |record| inst::movq_rm::new(R11, record).into());
             }
             let (failed, checked) = (self.asm.label(), self.asm.label());
             self.pointer(register, size, failed);
@@ -218,9 +235,7 @@ impl Code<'_> {
             })
             .collect();
         if let Some(((last, _, _), others)) = all.split_last() {
-            if failures.is_empty() {
-                self.load_vmctx();
-            }
+            self.load_vmctx();
             self.asm.emit(inst::movq_rm::new(R11, memory(R10, head::HANDLES)));
             for &(register, number, nonnull) in &all {
                 let (failed, checked) = (self.asm.label(), self.asm.label());
@@ -269,13 +284,19 @@ impl Code<'_> {
     }
 
     /// Checks that `size` bytes lie in the memory and that the address is not 0. One comparison does both, see
-    /// [`checked_address`](super::super::super::emit::Emit::checked_address).
+    /// [`checked_address`](super::super::super::emit::Emit::checked_address) and [`short_limit`](wasmbridge_artifact::vmctx::short_limit). The memory's
+    /// definition is in `r11`.
     fn pointer(&mut self, register: u8, size: i32, failed: Label) {
         let asm = &mut self.asm;
         asm.emit(inst::leal_rm::new(register, address(register, -1)));
-        asm.emit(inst::leaq_rm::new(RAX, address(register, size + 1)));
-        asm.emit(inst::cmpq_rm::new(RAX, memory(R11, offset_of!(MemoryDef, len_bytes) as i32)));
-        asm.jump(If::Above, failed);
+        if size as u64 <= SHORT_BYTES {
+            asm.emit(inst::cmpl_rm::new(register, memory(R11, offset_of!(MemoryDef, short_limit) as i32)));
+            asm.jump(If::AboveOrEqual, failed);
+        } else {
+            asm.emit(inst::leaq_rm::new(RAX, address(register, size + 1)));
+            asm.emit(inst::cmpq_rm::new(RAX, memory(R11, offset_of!(MemoryDef, len_bytes) as i32)));
+            asm.jump(If::Above, failed);
+        }
         asm.with_record(direct::MEMORY_BASE_ABOVE, |record| inst::addq_rm::new(register, record).into());
     }
 
@@ -313,12 +334,21 @@ impl Code<'_> {
         self.asm.unwind(CallFrameInstruction::SameValue(X86_64::RBP));
     }
 
+    /// Calls the C function, without a crossing frame, and returns its result.
+    fn call(&mut self, result_is_same: bool) {
+        if result_is_same {
+            return self.asm.with_record(direct::FUNCTION, |record| inst::jmpq_m::new(record).into());
+        }
+        self.framed(|asm| asm.with_record(direct::FUNCTION, |record| inst::callq_m::new(record).into()));
+        self.convert_result();
+    }
+
     /// Calls the C function, with a crossing frame as [`CrossingFrame`](wasmbridge_artifact::vmctx::CrossingFrame) says, and returns
     /// its result.
     fn call_crossing(&mut self, params: &[Param]) {
         let below = |field: i32| field - crossing::SIZE;
         let size = Simm8::new(crossing::SIZE as i8);
-        if !params.iter().any(|param| matches!(param, Param::Pointer { .. } | Param::Handle { .. })) {
+        if !params.iter().any(|param| matches!(param, Param::Handle { .. })) {
             self.load_vmctx();
         }
         let asm = &mut self.asm;
@@ -421,9 +451,16 @@ impl Code<'_> {
         self.asm.trap(TrapCode::Crossing);
     }
 
-    /// Calls a builtin with the thunk's record and the result.
+    /// Calls a builtin with the thunk's record and the result. If a callback has failed meanwhile, returns: what C returns after it got a default answer
+    /// means nothing, and whose crossing frame stands looks for that next.
     fn ask(&mut self, function: Builtin) {
         self.load_vmctx();
+        let means_something = self.asm.label();
+        self.asm.emit(inst::leaq_rm::new(R11, address(R10, head::REFUSING)));
+        self.asm.emit(inst::cmpq_mr::new(memory(R10, head::CROSSINGS), R11));
+        self.asm.jump(If::NotEqual, means_something);
+        self.asm.emit(inst::retq_zo::new());
+        self.asm.bind(means_something);
         self.framed(|asm| {
             asm.with_record(direct::CALLEE_VMCTX, |record| inst::movq_rm::new(RDI, record).into());
             asm.emit(inst::movq_mr::new(RSI, RAX));
