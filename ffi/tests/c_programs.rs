@@ -125,6 +125,22 @@ programs! {
     structs.c threads.c traps.c values.c variadic.c waiting.c wasm_exceptions.c windows.c
 }
 
+#[test]
+fn plugin() {
+    run(Command::new("cc")
+        .args(["-std=c99", "-shared", "-fPIC", "-g", "-O1"])
+        .args(WARNINGS)
+        .args(words("WASMBRIDGE_C_FLAGS"))
+        .arg("-I")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("include"))
+        .arg(source("plugin/plugin.c"))
+        .arg(library())
+        .args(LIBS)
+        .arg("-o")
+        .arg(app().join("plugin.so")));
+    builds_and_runs("plugin/host.c");
+}
+
 #[cfg(feature = "wasi")]
 #[test]
 fn wasi() {

@@ -5,6 +5,7 @@
 
 mod cpu;
 pub(crate) mod guarded;
+mod library;
 mod lock;
 mod mapping;
 pub(crate) mod native;
@@ -12,6 +13,7 @@ mod stack;
 mod thread;
 
 pub(crate) use cpu::has_feature;
+pub(crate) use library::stay_loaded;
 pub(crate) use lock::{Condition, Guard, Lock};
 pub(crate) use mapping::{Access, Mapping, code_file, file_bytes, memfd, shared_file};
 pub(crate) use stack::{StackBounds, bounds_around, stack_word, thread_stack};

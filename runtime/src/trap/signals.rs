@@ -14,7 +14,7 @@
 use super::{MAX_FRAMES, capture_of, landing, unwind};
 use crate::code::registry::{self, Range, Reader};
 use crate::error::Error;
-use crate::os::guarded;
+use crate::os::{guarded, stay_loaded};
 use crate::thread;
 use crate::window::Fault;
 use std::sync::OnceLock;
@@ -29,9 +29,10 @@ const PAGE_FAULT_WRITE: i64 = 1 << 1;
 /// The handlers that were there before, in the order of `SIGNALS`; set when ours stand.
 static PREVIOUS: OnceLock<Result<[libc::sigaction; 4], i32>> = OnceLock::new();
 
-/// Installs the handler, once for the process. It stays: callbacks may be called as long as the process lives.
+/// Installs the handler, once for the process. It stays, and the library with it: callbacks may be called as long as the process lives.
 pub(crate) fn install() -> Result<(), Error> {
     let installed = PREVIOUS.get_or_init(|| {
+        stay_loaded();
         // SAFETY: all-zero bytes are a valid `sigaction`.
         let mut previous: [libc::sigaction; 4] = unsafe { std::mem::zeroed() };
         for (&signal, before) in SIGNALS.iter().zip(&mut previous) {
