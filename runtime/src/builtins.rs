@@ -4,7 +4,7 @@
 //! `extern "C"`, a panic aborts. Only what `callback_admit` and `call_variadic` call may, and passes through.
 
 use crate::callback::{self, Refusal};
-use crate::crossing::extents::After;
+use crate::crossing::copies::Operands;
 use crate::crossing::replay::Cells;
 use crate::crossing::variadic::call_variadic;
 use crate::crossing::{Refused, inbound, outbound, value_name};
@@ -414,8 +414,6 @@ unsafe extern "C" fn callback_leave(record: *const CallbackRecord, slots: *mut u
     let left = unsafe {
         let (instance, info) = (instance((*record).owner), inbound::info(record));
         let left = inbound::leave(instance, info, slots);
-        let given = inbound::give_back(instance, info, slots as usize);
-        let left = left.and(given);
         instance.close_scope(slots as usize);
         left
     };
@@ -452,7 +450,7 @@ unsafe extern "C" fn callback_result(record: *const CallbackRecord, value: u64) 
     // SAFETY: as in `callback_leave`.
     let (instance, info) = unsafe { (instance((*record).owner), inbound::info(record)) };
     let mut slot = value;
-    match inbound::result(instance, info, &mut slot, After::NOTHING) {
+    match inbound::result(instance, info, &mut slot, Operands::NOTHING) {
         Ok(()) => slot,
         Err(why) => {
             // SAFETY: see above.
@@ -510,9 +508,7 @@ unsafe extern "C" fn thunk_leave(record: *const ThunkRecord, slots: *mut u64) ->
     // SAFETY: called by a thunk, which has at least one slot; the C function keeps the prototype's promises.
     let (instance, left) = unsafe {
         let (instance, info) = thunk(record);
-        let given = outbound::give_back(instance, info);
-        let left = outbound::leave(instance, info, &mut *slots);
-        (instance, given.and(left))
+        (instance, outbound::leave(instance, info, &mut *slots))
     };
     instance.end_calls();
     left.map_err(|why| refuse_thunk(instance, why)).is_ok().into()
@@ -537,7 +533,7 @@ unsafe extern "C" fn thunk_result(record: *const ThunkRecord, value: u64) -> u64
     // SAFETY: as in `thunk_leave`.
     let (instance, left) = unsafe {
         let (instance, info) = thunk(record);
-        (instance, outbound::result(instance, info, &mut slot, After::NOTHING))
+        (instance, outbound::result(instance, info, &mut slot, Operands::NOTHING))
     };
     match left {
         Ok(()) => slot,

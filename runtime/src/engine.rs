@@ -2,7 +2,7 @@
 
 use crate::code::arena::ThunkPages;
 use crate::code::{CallbackPages, DirectPages};
-use crate::crossing::records::NativeBytes;
+use crate::crossing::copies::NativeBytes;
 use crate::error::{Error, ErrorKind};
 use crate::trap::signals;
 use crate::types::Types;

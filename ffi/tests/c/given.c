@@ -338,7 +338,7 @@ static void imports(void) {
     refused("longs_at", 2, 4, 0, "`longs` result: element 3: 1099511627776 does not fit");
     CHECK(call("names_at", 2, 0, 2) == 'e' && call("names_at", 2, 1, 0) == 't' && call("names_at", 2, 1, 3) == 0);
     CHECK(call("points_at", 2, 1, 0) == 1 && call("points_at", 2, 1, 1) == 2);
-    refused("points_at", 2, 2, 0, "`points` result: member `y`: 1099511627776 does not fit");
+    refused("points_at", 2, 2, 0, "`points` result: element 1: member `y`: 1099511627776 does not fit");
 
     /* The app would write to a copy. */
     given = memory + 100;

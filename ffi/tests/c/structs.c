@@ -15,6 +15,7 @@ static const struct {
              " const char **aliases[str: n_aliases]; int n_aliases; }"},
     {"totals", "struct totals { long values, points; char padding_before; double weight; const char *last_name[str]; }"},
     {"object", "struct object { const driver *driver[shadow]; int uses; char *error[str]; long size; }"},
+    {"command", "struct command { const char **argv[str: NULL]; long priority; }"},
     {"cursor", "struct cursor { struct object *object[shadow]; long position; }"},
     {"driver", "struct driver { int version; const char *name[str];"
                " int (*create)(void *user[user], const char *text[str], struct object **object[out shadow]);"
@@ -97,6 +98,41 @@ int node_count(void *nodes) {
     return n;
 }
 
+int drivers_count(const struct driver **all) {
+    int n = 0;
+    while (all[n] != NULL)
+        CHECK(all[n++] == registered);
+    return n;
+}
+
+static const char *build[] = {"make", "-j", "all", NULL}, *test[] = {"test", NULL};
+
+int commands_fetch(struct command *into, int room, long long priority) {
+    for (int i = 0; i < room; i++)
+        CHECK(into[i].argv == NULL && into[i].priority == 0);
+    into[0].argv = build;
+    into[0].priority = 1;
+    into[1].argv = test;
+    into[1].priority = (long)priority;
+    into[2].priority = 1L << 40;
+    return 2;
+}
+
+/* The length of all words. */
+long commands_run(const struct command *commands, int n) {
+    long length = 0;
+    for (int i = 0; i < n; i++)
+        for (const char **word = commands[i].argv; *word != NULL; word++)
+            length += (long)strlen(*word) * commands[i].priority;
+    return length;
+}
+
+void measure(long *width, struct point *at, long long x) {
+    *width = 5;
+    at->x = (long)x;
+    at->tag = 'm';
+}
+
 static int call_none(const char *name) {
     wb_val out = wb_i32(0);
     OK(wb_instance_call(app, name, NULL, 0, &out, 1));
@@ -114,14 +150,48 @@ static void calls(void) {
     CHECK(call_int(app, "moving", 2) == 11 * 100 - 4 * 10 + 'c');
     expect_wrong(0, "`add_up` argument 1 (`items`): 56 bytes at 0xfffffff0 are not in the app's memory");
     expect_wrong(1, "`add_up` argument 1 (`items`): member `values`: 4294967296 bytes at");
-    expect_wrong(2, "member `values`: NULL, with a length of 4 elements");
+    expect_wrong(2, "`add_up` argument 1 (`items`): member `values`: NULL, with a length of 16 bytes");
     expect_wrong(3, "member `aliases`: 8 bytes at 0x7ffffff0");
     expect_wrong(4, "member `points`: 24 bytes at 0xfffff000");
     expect_wrong(5, "`add_up` argument 3 (`totals`): 32 bytes at 0xfffffff8");
     expect_wrong(6, "member `name`: 1 bytes at 0x80000000");
     expect_wrong(7, "are not in the app's memory");
     expect_wrong(8, "its length is -1");
+    expect_wrong(9, "`add_up` argument 1 (`items`): element 1: member `name`: 1 bytes at 0x80000000");
     CHECK(call_none("adding") == 15);
+}
+
+/* Arrays up to a NULL in structs; and of what is written, only so much goes back as means something, or nothing. */
+static void commands(void) {
+    const char *one[] = {"one", NULL}, *none[] = {NULL};
+    struct command two[] = {{one, 2}, {none, 3}};
+    long (*run)(const struct command *, int);
+    int (*make)(struct command *, int);
+    wb_fn f;
+    wb_val priority = wb_i64(7), out = wb_i32(0);
+    OK(wb_instance_call(app, "fetching", &priority, 1, &out, 1));
+    CHECK(out.of.i32 == 9 * 1 + 4 * 7);
+    priority = wb_i64(1L << 40);
+    FAILS(wb_instance_call(app, "fetching", &priority, 1, &out, 1), WB_ERROR_TRAP,
+          "`commands_fetch` argument 1 (`into`): element 1: member `priority`: 1099511627776 does not fit");
+    CHECK(call_none("untouched") == 1);
+    FAILS(wb_instance_call(app, "measuring", &priority, 1, NULL, 0), WB_ERROR_TRAP,
+          "`measure` argument 2 (`at`): member `x`: 1099511627776 does not fit");
+    CHECK(call_none("untouched") == 1);
+    priority = wb_i64(-3);
+    OK(wb_instance_call(app, "measuring", &priority, 1, NULL, 0));
+    CHECK(call_none("untouched") == 0);
+
+    OK(wb_callback(app, "long running(const command *commands[in: n], int n)", NULL, &f));
+    run = (long (*)(const struct command *, int))f;
+    CHECK(run(two, 2) == 3 * 2);
+    OK(wb_instance_take_error(app));
+    /* Nobody would know how long C needs the app's words. */
+    OK(wb_callback(app, "int making(command *into[out: n, valid: return], int n)", NULL, &f));
+    make = (int (*)(struct command *, int))f;
+    CHECK(make(two, 2) == 0 && two[0].argv == one && two[0].priority == 2);
+    FAILS(wb_instance_take_error(app), WB_ERROR_TRAP,
+          "`making` argument 1 (`into`): element 0: member `argv`: the app cannot give C a new array here");
 }
 
 /* C calls the app. */
@@ -185,6 +255,7 @@ static void kept(void) {
     d = registered;
     CHECK(d != NULL && d->check != NULL);
     CHECK(call_int(app, "registering", 0) == 7 && registered == d);
+    CHECK(call_none("counting") == 2);
     CHECK(d->create(registered_user, "fail", &other) == 1 && other == NULL);
     CHECK(d->create(registered_user, "four", &object) == 0 && object->size == 40 && object->uses == 0);
     object->driver = d;
@@ -244,6 +315,10 @@ int main(int argc, char **argv) {
         {"object *object_current(void) [shadow]", (wb_fn)object_current},
         {"int node_count(struct node { struct node *next[shadow]; long value; } *nodes[shadow, scope: call])",
          (wb_fn)node_count},
+        {"int drivers_count(const driver **all[in shadow: NULL])", (wb_fn)drivers_count},
+        {"int commands_fetch(command *into[out: room, valid: return], int room, long long priority)", (wb_fn)commands_fetch},
+        {"long commands_run(const command *commands[in: n], int n)", (wb_fn)commands_run},
+        {"void measure(long *width[out], point *at[out], long long x)", (wb_fn)measure},
     };
     char path[4096];
     wb_engine *engine;
@@ -261,6 +336,7 @@ int main(int argc, char **argv) {
     OK(wb_linker_instantiate(linker, module, &app));
     calls();
     callbacks();
+    commands();
     kept();
     wb_instance_delete(app);
     /* The library still has the driver. */

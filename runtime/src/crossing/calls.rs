@@ -3,39 +3,46 @@
 //! A call is known by the place of its crossing frame, which it is about to take when this is made. The frames are a stack, so whatever is
 //! kept for one below the innermost has returned, was skipped by a `longjmp`, or was ended by a trap.
 
-use super::extents::{Arrays, Pending};
+use super::copies::Copies;
+use crate::instance::InstanceData;
 use std::cell::RefCell;
-use wasmbridge_artifact::vmctx::CrossingFrame;
+use wasmbridge_artifact::vmctx::{CallbackRecord, CrossingFrame};
 
 /// The calls of one instance that are under way and need it, the innermost last.
 #[derive(Debug, Default)]
-pub(crate) struct Calls(RefCell<Vec<Call>>);
-
-/// A call.
-#[derive(Debug)]
-pub(crate) struct Call {
-    /// where its crossing frame is
-    frame: *const CrossingFrame,
-    /// what C reads and writes
-    _arrays: Arrays,
-    pub(crate) pending: Pending,
-}
+pub(crate) struct Calls(RefCell<Vec<(*const CrossingFrame, Copies)>>);
 
 impl Calls {
-    /// Keeps what a call needs.
-    pub(crate) fn begin(&self, frame: *const CrossingFrame, arrays: Arrays, pending: Pending) {
-        self.0.borrow_mut().push(Call { frame, _arrays: arrays, pending });
+    /// A callback was freed.
+    pub(crate) fn forget(&self, record: *const CallbackRecord) {
+        self.0.borrow_mut().iter_mut().for_each(|(_, copies)| copies.forget(record));
+    }
+}
+
+impl InstanceData {
+    /// Keeps what was converted for a C function that is about to be called.
+    pub(crate) fn keep_copies(&self, copies: Copies) {
+        if !copies.is_empty() {
+            self.calls.0.borrow_mut().push((self.next_crossing(), copies));
+        }
     }
 
-    /// Forgets calls whose frames lie below an address: they are over.
-    pub(crate) fn end_below(&self, frame: *const CrossingFrame) {
-        let mut calls = self.0.borrow_mut();
-        while calls.pop_if(|call| call.frame < frame).is_some() {}
+    /// What was converted for the C function that has just returned.
+    pub(crate) fn take_copies(&self) -> Option<Copies> {
+        let frame = self.next_crossing();
+        let mut calls = self.calls.0.borrow_mut();
+        // Those of calls further in were skipped by a `longjmp`; `end_copies` sees to them.
+        let at = calls.iter().rposition(|call| call.0 == frame)?;
+        Some(calls.remove(at).1)
     }
 
-    /// What was kept for the call with this frame, which has returned.
-    pub(crate) fn take(&self, frame: *const CrossingFrame) -> Option<Call> {
-        self.end_below(frame);
-        self.0.borrow_mut().pop_if(|call| call.frame == frame)
+    /// Ends what was converted for calls that are over.
+    pub(crate) fn end_copies(&self) {
+        let innermost = self.crossings_now();
+        loop {
+            let ended = self.calls.0.borrow_mut().pop_if(|call| call.0 < innermost);
+            let Some((_, copies)) = ended else { return };
+            copies.end(self);
+        }
     }
 }

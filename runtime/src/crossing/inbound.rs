@@ -1,7 +1,7 @@
 //! Native to wasm, with slots: the arguments of a callback, and its result back.
 
-use super::extents::{self, After, Callee, Pending};
-use super::records::{Converter, Copies, Phase};
+use super::copies::counts::{arguments, count_of, number};
+use super::copies::{Converter, Copies, Operands, Phase, Side, shown_out};
 use super::variadic::{self, Packed};
 use super::{Refused, value_name};
 use crate::callback::CallbackInfo;
@@ -9,7 +9,7 @@ use crate::instance::InstanceData;
 use std::ffi::CStr;
 use wasmbridge_artifact::vmctx::CallbackRecord;
 use wasmbridge_trampolines::signature::{Element, Length, Operand};
-use wasmbridge_trampolines::{Crossing, Direction, Expr, Scalar, Signature, VarArgs};
+use wasmbridge_trampolines::{Crossing, Direction, Scalar, Signature, VarArgs};
 
 /// Replaces each native argument by its wasm value.
 ///
@@ -74,7 +74,6 @@ unsafe fn convert_all(
     copies: &mut Copies,
 ) -> Result<(), Refused> {
     let native: Vec<u64> = slots.to_vec();
-    let mut pending = Pending::default();
     // Windows first: those that are open from an earlier callback, and that this one is not shown, are not there for it.
     let mut shown = vec![None; if signature.shows_windows() { native.len() } else { 0 }];
     for (index, shown) in shown.iter_mut().enumerate().filter(|(index, _)| signature.params[*index].window) {
@@ -91,13 +90,10 @@ unsafe fn convert_all(
             return Err(format!("{} is NULL, the prototype says [nonnull]", value_name(signature, Some(index))));
         }
         // SAFETY: the caller's promise.
-        let converted = unsafe { argument(instance, signature, &native, index, copies, &mut pending) };
+        let converted = unsafe { argument(instance, signature, &native, index, copies) };
         slots[index] = converted.map_err(|why| format!("{}: {why}", value_name(signature, Some(index))))?;
     }
-    pending.keep(&native, signature);
-    if !pending.is_empty() {
-        instance.scopes.set_pending(pending);
-    }
+    copies.keep_arguments(&native, signature);
     Ok(())
 }
 
@@ -116,7 +112,7 @@ fn window(
         return Ok(None);
     }
     // SAFETY: the C caller passes what the prototype says.
-    let count = unsafe { extents::count_of(count, native, signature) }?;
+    let count = unsafe { count_of(count, native, signature) }?;
     match count.checked_mul(u64::from(*size)).ok_or("its length overflows")? {
         0 => Ok(None),
         len => instance.show_window(native[index] as usize, len, extent.direction != Direction::In),
@@ -131,30 +127,22 @@ unsafe fn argument(
     native: &[u64],
     index: usize,
     copies: &mut Copies,
-    pending: &mut Pending,
 ) -> Result<u64, Refused> {
-    let value = native[index];
-    match &signature.params[index].crossing {
-        Crossing::Scalar(scalar) => scalar_in(*scalar, value),
-        Crossing::User => user_in(value),
+    let (param, value) = (&signature.params[index], native[index]);
+    match &param.crossing {
         // SAFETY: the shape gives the address of the argument's bytes.
         Crossing::Struct(record) => unsafe { super::structs::argument_in(instance, copies, record, value) },
         // The caller sees to them.
         Crossing::VarArgs { .. } => Ok(0),
-        _ if value == 0 => Ok(0),
-        Crossing::Pointer { .. } => pointer_in(instance, value),
-        Crossing::Handle { type_name, ends: false } => lend(instance, value, type_name),
-        // SAFETY: the C caller passes a string, by the prototype.
-        Crossing::Str => unsafe { string_in(instance, value) },
-        // SAFETY: the caller's promise.
-        Crossing::Extent(extent) => unsafe { extents::extent_in(instance, signature, native, index, extent, pending) },
-        Crossing::Copied { .. } | Crossing::Shadow { .. } | Crossing::Handle { ends: true, .. } => {
+        _ => {
             copies.argument = index;
             // SAFETY: the C caller passes what the prototype says.
-            let count = |expr: &Expr| unsafe { extents::count_of(expr, native, signature) };
-            Converter::new(instance, copies, Phase::CallbackEnter).value_in(&signature.params[index], value, &count)
+            unsafe {
+                let operands = arguments(signature, native);
+                let operands = Operands(&operands);
+                Converter::new(instance, copies, Phase::CallbackEnter, operands).value_in(param, value, operands)
+            }
         }
-        Crossing::Function { signature, scope, policy } => instance.function_in(signature, scope, policy, value),
     }
 }
 
@@ -249,14 +237,6 @@ pub(crate) unsafe fn string_in(instance: &InstanceData, pointer: u64) -> Result<
     Ok(guest_addr)
 }
 
-/// Gives what a callback has written to its C caller.
-pub(crate) fn give_back(instance: &InstanceData, info: &CallbackInfo, native_addr: usize) -> Result<(), Refused> {
-    let Some(mut copies) = instance.scopes.take_copies(native_addr) else { return Ok(()) };
-    let given = copies.give_back(instance, info.shared.signature.with_listed(), Phase::CallbackLeave);
-    copies.end(instance);
-    given
-}
-
 /// Replaces a callback's wasm result by its native value, and gives its C caller what it has written.
 ///
 /// # Safety
@@ -265,18 +245,19 @@ pub(crate) fn give_back(instance: &InstanceData, info: &CallbackInfo, native_add
 pub(crate) unsafe fn leave(instance: &InstanceData, info: &CallbackInfo, slots: *mut u64) -> Result<(), Refused> {
     // Scopes of callbacks further down that a `longjmp` has skipped.
     instance.close_scope(slots as usize - 1);
-    let pending = instance.scopes.take_pending(slots as usize);
-    let signature = info.shared.signature.with_listed();
     // SAFETY: there is at least one slot.
     let slot = unsafe { &mut *slots };
+    let Some(mut copies) = instance.scopes.take_copies(slots as usize) else {
+        return result(instance, info, slot, Operands::NOTHING);
+    };
+    let signature = info.shared.signature.with_listed();
     let number = *slot;
     // SAFETY: the caller's promise.
-    unsafe {
-        let ready = pending.convert(instance, signature, Callee::Guest, number)?;
-        let operand = |operand| pending.operand(operand, signature, Callee::Guest, &ready, number);
-        result(instance, info, slot, After(&operand))?;
-        ready.write(instance)
-    }
+    let left = unsafe {
+        copies.finish(instance, signature, Side::Guest, number, |operands| result(instance, info, slot, operands))
+    };
+    copies.end(instance);
+    left
 }
 
 /// Replaces a callback's wasm result by its native value.
@@ -284,7 +265,7 @@ pub(crate) fn result(
     instance: &InstanceData,
     info: &CallbackInfo,
     slot: &mut u64,
-    after: After<'_>,
+    operands: Operands<'_>,
 ) -> Result<(), Refused> {
     let signature = &*info.shared.signature;
     let Some(result) = &signature.result else { return Ok(()) };
@@ -301,18 +282,15 @@ pub(crate) fn result(
             let converted = unsafe { super::structs::result_out(instance, record, guest) };
             converted.map_err(|why| format!("{}: {why}", name()))?
         }
-        Crossing::Extent(extent) => {
-            extents::given_out(instance, extent, guest, after).map_err(|why| format!("{}: {why}", name()))?
-        }
-        _ if guest == 0 => 0,
-        Crossing::Shadow { .. } => {
+        Crossing::Extent(_) | Crossing::Shadow { .. } => {
             let mut copies = Copies::default();
-            let mut converter = Converter::new(instance, &mut copies, Phase::CallbackLeave);
-            let converted = converter.value_out(result, guest, &|_| Ok(1));
+            let mut converter = Converter::new(instance, &mut copies, Phase::CallbackLeave, operands);
+            let converted = converter.value_out(result, guest, operands);
             copies.end(instance);
             converted.map_err(|why| format!("{}: {why}", name()))?
         }
-        crossing => extents::shown_out(instance, crossing, guest, after).map_err(|why| format!("{}: {why}", name()))?,
+        _ if guest == 0 => 0,
+        crossing => shown_out(instance, crossing, guest).map_err(|why| format!("{}: {why}", name()))?,
     };
     Ok(())
 }
@@ -333,12 +311,12 @@ pub(crate) unsafe fn extent_result(
             let Crossing::Scalar(scalar) = signature.params.get(index as usize)?.crossing else { return None };
             // SAFETY: the caller's promise; `scalar_out` looks at no more bytes than the wasm type has.
             let cell = unsafe { *cells.add(index as usize) };
-            Some(super::integer(signature, index as usize, super::outbound::scalar_out(scalar, cell)))
+            Some(number(&Crossing::Scalar(scalar), super::outbound::scalar_out(scalar, cell)))
         }
         Operand::Deref(_) | Operand::Result => None,
     };
     let mut slot = guest;
-    result(instance, info, &mut slot, After(&operand))?;
+    result(instance, info, &mut slot, Operands(&operand))?;
     Ok(slot)
 }
 

@@ -7,18 +7,17 @@
 //! the app lasts until the innermost callback or host call that is running returns ([`scope`]).
 
 pub(crate) mod calls;
-pub(crate) mod extents;
+pub(crate) mod copies;
 pub(crate) mod handles;
 pub(crate) mod inbound;
 pub(crate) mod outbound;
-pub(crate) mod records;
 pub(crate) mod replay;
 pub(crate) mod scope;
 pub(crate) mod scratch;
 pub(crate) mod structs;
 pub(crate) mod variadic;
 
-use wasmbridge_trampolines::{Crossing, Expr, Operand, Scalar, Signature};
+use wasmbridge_trampolines::Signature;
 
 /// A refusal at the boundary: what is wrong, for the trap's detail.
 pub(crate) type Refused = String;
@@ -33,37 +32,5 @@ pub(crate) fn value_name(signature: &Signature, argument: Option<usize>) -> Stri
             let name = name.map(|n| format!(" (`{n}`)")).unwrap_or_default();
             format!("`{function}` argument {}{name}", index + 1)
         }
-    }
-}
-
-/// Evaluates a count over the native values of the parameters; `deref` reads the integer behind a pointer parameter.
-pub(crate) fn count(
-    expr: &Expr,
-    native: &[u64],
-    signature: &Signature,
-    deref: &mut dyn FnMut(usize) -> Option<i128>,
-) -> Result<u64, Refused> {
-    let mut value = |operand| match operand {
-        Operand::Param(index) => {
-            let index = index as usize;
-            Some(integer(signature, index, *native.get(index)?))
-        }
-        Operand::Deref(index) => deref(index as usize),
-        Operand::Result => None,
-    };
-    counted(expr.evaluate(&mut value))
-}
-
-/// What an expression says of a length.
-fn counted(value: Option<i128>) -> Result<u64, Refused> {
-    let count = value.ok_or("its length overflows or cannot be read")?;
-    u64::try_from(count).map_err(|_| format!("its length is {count}"))
-}
-
-/// A native integer of 64 extended bits, as a number.
-fn integer(signature: &Signature, index: usize, bits: u64) -> i128 {
-    match signature.params[index].crossing {
-        Crossing::Scalar(Scalar::Int(int)) if int.signed => i128::from(bits as i64),
-        _ => i128::from(bits),
     }
 }

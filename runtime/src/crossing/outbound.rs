@@ -1,12 +1,12 @@
 //! Wasm to native, with slots: the arguments of an imported C function, and its result back.
 
-use super::extents::{After, Arrays, Callee, Pending, extent_out, given_in};
-use super::inbound::{pointer_in, range_error, string_in, user_in};
-use super::records::{Converter, Copies, Phase};
+use super::copies::counts::arguments;
+use super::copies::{Converter, Copies, Operands, Phase, Side};
+use super::inbound::{range_error, user_in};
 use super::{Refused, value_name, variadic};
 use crate::instance::InstanceData;
 use crate::linker::ThunkInfo;
-use wasmbridge_trampolines::{Crossing, Expr, Scalar, Signature, VarArgs};
+use wasmbridge_trampolines::{Crossing, Scalar, Signature, VarArgs};
 
 /// Replaces each wasm argument by its native value.
 pub(crate) fn enter(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64]) -> Result<(), Refused> {
@@ -22,10 +22,8 @@ pub(crate) fn enter(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64]
 
 fn convert(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64], copies: &mut Copies) -> Result<(), Refused> {
     let signature = &*info.signature;
-    let (mut arrays, mut pending) = (Arrays::default(), Pending::default());
-    let made = (&mut arrays, &mut pending);
     match signature.var_args() {
-        None => convert_all(instance, info, signature, slots, copies, made)?,
+        None => convert_all(instance, info, signature, slots, copies)?,
         Some((index, ellipsis, args)) => {
             let (count, guest_addr) = (slots.len(), slots[index]);
             let named = |why| format!("{}: {why}", value_name(signature, Some(index)));
@@ -34,28 +32,25 @@ fn convert(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64], copies:
                     let listed = &full.params[count..];
                     let mut all = slots.to_vec();
                     all.extend(variadic::listed_out(instance, guest_addr, listed).map_err(named)?);
-                    convert_all(instance, info, full, &mut all, copies, made)?;
+                    convert_all(instance, info, full, &mut all, copies)?;
                     slots.copy_from_slice(&all[..count]);
                     variadic::listed_words(listed, &all[count..])
                 }
                 VarArgs::Format(format) => {
-                    convert_all(instance, info, signature, slots, copies, made)?;
+                    convert_all(instance, info, signature, slots, copies)?;
                     let format = *format as usize;
-                    let (copy, arguments) = variadic::format_out(&mut arrays, slots[format])
+                    let (copy, arguments) = variadic::format_out(copies, slots[format])
                         .map_err(|why| format!("{}: {why}", value_name(signature, Some(format))))?;
                     slots[format] = copy;
                     variadic::formatted_out(instance, guest_addr, &arguments).map_err(named)?
                 }
             };
             slots[index] = match ellipsis {
-                true => variadic::call_out(&mut arrays, signature, slots, &words),
-                false => variadic::va_list_out(&mut arrays, &words),
+                true => variadic::call_out(copies, signature, slots, &words),
+                false => variadic::va_list_out(copies, &words),
             }
             .map_err(named)?;
         }
-    }
-    if !arrays.is_empty() || !pending.is_empty() {
-        instance.converted.begin(instance.next_crossing(), arrays, pending);
     }
     Ok(())
 }
@@ -67,7 +62,6 @@ fn convert_all(
     signature: &Signature,
     slots: &mut [u64],
     copies: &mut Copies,
-    (arrays, pending): (&mut Arrays, &mut Pending),
 ) -> Result<(), Refused> {
     let guest: Vec<u64> = slots.to_vec();
     let name = |index| value_name(signature, Some(index));
@@ -82,45 +76,41 @@ fn convert_all(
             _ => slots[index] = 0,
         }
     }
-    instance.converted.end_below(instance.crossings_now());
     // Then integers that lengths are read from, and then everything else.
     for first in [true, false] {
+        let natives = slots.to_vec();
+        // SAFETY: what lengths are read from was made for this call.
+        let operands = unsafe { arguments(signature, &natives) };
+        let operands = Operands(&operands);
         for (index, param) in signature.params.iter().enumerate() {
-            let Crossing::Extent(extent) = &param.crossing else { continue };
-            if extent.cell().is_some() == first {
-                let call = (&mut *arrays, &mut *pending);
-                slots[index] = extent_out(instance, signature, slots, guest[index], index, extent, call)
-                    .map_err(|why| format!("{}: {why}", name(index)))?;
+            let is_cell = matches!(&param.crossing, Crossing::Extent(extent) if extent.cell().is_some());
+            if is_cell != first {
+                continue;
             }
+            let value = guest[index];
+            let converted = match &param.crossing {
+                Crossing::Scalar(_) | Crossing::User | Crossing::VarArgs { .. } => continue,
+                // SAFETY: the shape gives the address of the argument's cells.
+                Crossing::Struct(record) => unsafe {
+                    super::structs::argument_out(instance, copies, info.name(), record, value)
+                },
+                Crossing::Function { .. } if value == 0 => Ok(0),
+                Crossing::Function { signature: callback, .. } if index < info.signature.params.len() => {
+                    slots[index] = instance.function_pointer(callback, info, index, value as u32)?;
+                    continue;
+                }
+                // A variable argument is not the call's to hold: C may keep it for good.
+                Crossing::Function { .. } => pointer_like(instance, &param.crossing, value, param.is_const),
+                _ => {
+                    copies.argument = index;
+                    let phase = Phase::ThunkEnter(info.name());
+                    Converter::new(instance, copies, phase, operands).value_out(param, value, operands)
+                }
+            };
+            slots[index] = converted.map_err(|why| format!("{}: {why}", name(index)))?;
         }
     }
-    let natives = slots.to_vec();
-    for (index, param) in signature.params.iter().enumerate() {
-        let value = guest[index];
-        slots[index] = match &param.crossing {
-            Crossing::Scalar(_) | Crossing::User | Crossing::Extent(_) | Crossing::VarArgs { .. } => continue,
-            // SAFETY: the shape gives the address of the argument's cells.
-            Crossing::Struct(record) => unsafe {
-                super::structs::argument_out(instance, copies, info.name(), record, value)
-                    .map_err(|why| format!("{}: {why}", name(index)))?
-            },
-            Crossing::Copied { .. } | Crossing::Shadow { .. } | Crossing::Handle { ends: true, .. } => {
-                copies.argument = index;
-                // SAFETY: what lengths are read from was made for this call.
-                let count = |expr: &Expr| unsafe { super::extents::count_of(expr, &natives, signature) };
-                let mut converter = Converter::new(instance, copies, Phase::ThunkEnter(info.name()));
-                converter.value_out(param, value, &count).map_err(|why| format!("{}: {why}", name(index)))?
-            }
-            _ if value == 0 => 0,
-            // A variable argument is not the call's to hold: C may keep it for good.
-            Crossing::Function { signature: callback, .. } if index < info.signature.params.len() => {
-                instance.function_pointer(callback, info, index, value as u32)?
-            }
-            crossing => pointer_like(instance, crossing, value, param.is_const)
-                .map_err(|why| format!("{}: {why}", name(index)))?,
-        };
-    }
-    pending.keep(slots, signature);
+    copies.keep_arguments(slots, signature);
     Ok(())
 }
 
@@ -167,20 +157,11 @@ pub(crate) fn pointer_like(
         | Crossing::Scalar(_)
         | Crossing::User
         | Crossing::Struct(_)
-        | Crossing::Copied { .. }
         | Crossing::Shadow { .. }
         | Crossing::VarArgs { .. } => {
             unreachable!("the callers convert numbers, extents, structs and variable arguments")
         }
     }
-}
-
-/// Gives what a C function has written to the app.
-pub(crate) fn give_back(instance: &InstanceData, info: &ThunkInfo) -> Result<(), Refused> {
-    let Some(mut copies) = instance.take_copies() else { return Ok(()) };
-    let given = copies.give_back(instance, info.signature.with_listed(), Phase::ThunkLeave);
-    copies.end(instance);
-    given
 }
 
 /// Replaces a C function's native result by its wasm value, gives the app what it has written, and ends what was made for the call. `slot` holds the
@@ -189,18 +170,17 @@ pub(crate) fn give_back(instance: &InstanceData, info: &ThunkInfo) -> Result<(),
 /// # Safety
 /// The C function has just returned, and keeps the prototype's promises.
 pub(crate) unsafe fn leave(instance: &InstanceData, info: &ThunkInfo, slot: &mut u64) -> Result<(), Refused> {
-    let Some(call) = instance.converted.take(instance.next_crossing()) else {
+    let Some(mut copies) = instance.take_copies() else {
         // SAFETY: the caller's promise.
-        return unsafe { result(instance, info, slot, After::NOTHING) };
+        return unsafe { result(instance, info, slot, Operands::NOTHING) };
     };
-    let (pending, signature, number) = (&call.pending, info.signature.with_listed(), *slot);
+    let (signature, number) = (info.signature.with_listed(), *slot);
     // SAFETY: the caller's promise.
-    unsafe {
-        let ready = pending.convert(instance, signature, Callee::Native, number)?;
-        let operand = |operand| pending.operand(operand, signature, Callee::Native, &ready, number);
-        result(instance, info, slot, After(&operand))?;
-        ready.write(instance)
-    }
+    let left = unsafe {
+        copies.finish(instance, signature, Side::Native, number, |operands| result(instance, info, slot, operands))
+    };
+    copies.end(instance);
+    left
 }
 
 /// Replaces a C function's native result by its wasm value.
@@ -211,7 +191,7 @@ pub(crate) unsafe fn result(
     instance: &InstanceData,
     info: &ThunkInfo,
     slot: &mut u64,
-    after: After<'_>,
+    operands: Operands<'_>,
 ) -> Result<(), Refused> {
     let signature = &*info.signature;
     let Some(result) = &signature.result else { return Ok(()) };
@@ -227,21 +207,20 @@ pub(crate) unsafe fn result(
         // SAFETY: the shape gives the address of the result's cells.
         Crossing::Struct(record) => unsafe { super::structs::result_in(instance, record, native) },
         _ if native == 0 && result.nonnull => Err("it is NULL, the prototype says [nonnull]".to_owned()),
-        // SAFETY: the C function returned a pointer to so much, by the prototype.
-        Crossing::Extent(extent) => unsafe { given_in(instance, extent, native, after) },
-        _ if native == 0 => Ok(0),
-        Crossing::Pointer { .. } => pointer_in(instance, native),
-        // A result is the app's to keep: its handle does not end with a scope.
-        Crossing::Handle { type_name, .. } => instance.scopes.give(native as usize, type_name).map(u64::from),
-        // SAFETY: the C function returned a string, by the prototype.
-        Crossing::Str => unsafe { string_in(instance, native) },
         Crossing::VarArgs { .. } => unreachable!("a result is not variable arguments"),
-        Crossing::Copied { .. } | Crossing::Shadow { .. } => {
+        // What a result says is its own: nothing of it ends with the call.
+        crossing => {
             let mut copies = Copies::default();
-            Converter::new(instance, &mut copies, Phase::ThunkLeave)
-                .value_in(result, native, &|count| after.count(count))
+            let mut converter = Converter::new(instance, &mut copies, Phase::ThunkLeave, operands);
+            // SAFETY: the C function returned what the prototype says.
+            unsafe {
+                match crossing {
+                    // NULL too.
+                    Crossing::Extent(extent) => converter.given_in(extent, native, operands),
+                    _ => converter.value_in(result, native, operands),
+                }
+            }
         }
-        Crossing::Function { signature, scope, policy } => instance.function_in(signature, scope, policy, native),
     };
     *slot = converted.map_err(|why| format!("{}: {why}", value_name(signature, None)))?;
     Ok(())

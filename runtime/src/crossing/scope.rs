@@ -1,9 +1,8 @@
 //! Scopes: how long what an app is shown lasts.
 
 use super::Refused;
-use super::extents::Pending;
+use super::copies::Copies;
 use super::handles::{Had, HandleTable, TypeId};
-use super::records::Copies;
 use super::scratch::Mark;
 use std::cell::{RefCell, RefMut};
 
@@ -53,12 +52,10 @@ struct Scope {
     scratch: Option<Mark>,
     /// windows that were shown to it, by the address of their pages
     windows: Vec<u64>,
-    /// structs that were converted for a callback
+    /// what was converted for a callback
     copies: Option<Copies>,
     /// native memory that the app is shown copies of
     shown: Vec<Shown>,
-    /// what goes back to C
-    pending: Pending,
 }
 
 /// Native memory, and where its copy is.
@@ -92,7 +89,6 @@ impl Scopes {
             windows: Vec::new(),
             copies: None,
             shown: Vec::new(),
-            pending: Pending::default(),
         });
     }
 
@@ -122,14 +118,14 @@ impl Scopes {
         }
     }
 
-    /// Keeps structs that were converted for the callback whose scope is the innermost.
+    /// Keeps what was converted for the callback whose scope is the innermost.
     pub(crate) fn keep_copies(&self, copies: Copies) {
         if let Some(scope) = self.open.borrow_mut().last_mut().filter(|_| !copies.is_empty()) {
             scope.copies = Some(copies);
         }
     }
 
-    /// The structs that were converted for the callback whose frame has this address.
+    /// What was converted for the callback whose frame has this address.
     pub(crate) fn take_copies(&self, native_addr: usize) -> Option<Copies> {
         let mut open = self.open.borrow_mut();
         open.iter_mut().rev().find(|scope| scope.native_addr == native_addr)?.copies.take()
@@ -157,20 +153,6 @@ impl Scopes {
             let left = shown.len_bytes.checked_sub(distance)?;
             (len_bytes <= left).then(|| shown.native + distance)
         })
-    }
-
-    /// Keeps what goes back to C when the innermost scope ends.
-    pub(crate) fn set_pending(&self, pending: Pending) {
-        if let Some(scope) = self.open.borrow_mut().last_mut() {
-            scope.pending = pending;
-        }
-    }
-
-    /// What goes back to C when the scope of the native frame at this address ends, which is the innermost.
-    pub(crate) fn take_pending(&self, native_addr: usize) -> Pending {
-        let mut open = self.open.borrow_mut();
-        let scope = open.last_mut().filter(|scope| scope.native_addr == native_addr);
-        scope.map(|scope| std::mem::take(&mut scope.pending)).unwrap_or_default()
     }
 
     /// Lets a handle end with the innermost scope, or be what it was.

@@ -4,7 +4,7 @@
 //! checked as if it were an argument by itself.
 
 use super::Refused;
-use super::records::{Converter, Copies, Phase, leaf};
+use super::copies::{Converter, Copies, Operands, Phase, Side, leaf};
 use crate::instance::InstanceData;
 use crate::memory::Bytes;
 use std::cell::RefCell;
@@ -12,21 +12,22 @@ use wasmbridge_trampolines::abi::sysv;
 use wasmbridge_trampolines::signature::Record;
 use wasmbridge_trampolines::{Crossing, Signature};
 
+/// A struct by value has nothing in it of which a length is computed.
+fn converter<'a>(instance: &'a InstanceData, copies: &'a mut Copies, phase: Phase<'a>) -> Converter<'a> {
+    Converter::new(instance, copies, phase, Operands::NOTHING)
+}
+
 /// The native bytes as the guest has them.
 fn to_guest(converter: &mut Converter<'_>, record: &Record, native: &[u8]) -> Result<Vec<u8>, Refused> {
     let mut guest = vec![0; record.guest.size as usize];
-    for leaf in record.leaves() {
-        leaf::to_guest(converter, leaf, native, &mut guest)?;
-    }
+    leaf::record(converter, record, Side::Native, native, &mut guest)?;
     Ok(guest)
 }
 
 /// The guest's bytes as C has them.
 fn to_native(converter: &mut Converter<'_>, record: &Record, guest: &[u8]) -> Result<Vec<u8>, Refused> {
     let mut native = vec![0; record.native.size as usize];
-    for leaf in record.leaves() {
-        leaf::to_native(converter, leaf, guest, &mut native)?;
-    }
+    leaf::record(converter, record, Side::Guest, guest, &mut native)?;
     Ok(native)
 }
 
@@ -66,7 +67,7 @@ pub(super) unsafe fn argument_in(
 ) -> Result<u64, Refused> {
     // SAFETY: the caller's promise.
     let native = unsafe { std::slice::from_raw_parts(cell as *const u8, record.native.size as usize) };
-    let guest = to_guest(&mut Converter::new(instance, copies, Phase::CallbackEnter), record, native)?;
+    let guest = to_guest(&mut converter(instance, copies, Phase::CallbackEnter), record, native)?;
     if record.single().is_some() {
         return Ok(single(&guest));
     }
@@ -102,7 +103,7 @@ pub(super) unsafe fn result_out(instance: &InstanceData, record: &Record, cells:
     rooms::forget(cells as usize);
     let guest = guest_bytes(instance, record, *guest)?;
     let mut copies = Copies::default();
-    let native = to_native(&mut Converter::new(instance, &mut copies, Phase::CallbackLeave), record, &guest);
+    let native = to_native(&mut converter(instance, &mut copies, Phase::CallbackLeave), record, &guest);
     // What is in a result is not held by the call.
     copies.end(instance);
     let native = native?;
@@ -125,7 +126,7 @@ pub(super) unsafe fn argument_out(
     let cells = cells as *mut u64;
     // SAFETY: the caller's promise.
     let guest = guest_bytes(instance, record, unsafe { *cells })?;
-    let native = to_native(&mut Converter::new(instance, copies, Phase::ThunkEnter(caller)), record, &guest)?;
+    let native = to_native(&mut converter(instance, copies, Phase::ThunkEnter(caller)), record, &guest)?;
     // SAFETY: there is room for as many bytes behind the first cell.
     unsafe { cells.add(1).cast::<u8>().copy_from_nonoverlapping(native.as_ptr(), native.len()) };
     Ok(cells as u64)
@@ -141,7 +142,7 @@ pub(super) unsafe fn result_in(instance: &InstanceData, record: &Record, cells: 
         let native = std::slice::from_raw_parts(*(cells as *const *const u8), record.native.size as usize);
         (native, &mut *(cells as *mut u64).add(1))
     };
-    let bytes = to_guest(&mut Converter::new(instance, &mut Copies::default(), Phase::ThunkLeave), record, native)?;
+    let bytes = to_guest(&mut converter(instance, &mut Copies::default(), Phase::ThunkLeave), record, native)?;
     if record.single().is_some() {
         *guest = single(&bytes);
         return Ok(cells);

@@ -5,7 +5,7 @@
 //! parsed to its end before anything is believed of it, or the prototype's list.
 
 use super::Refused;
-use super::extents::Arrays;
+use super::copies::Copies;
 use super::inbound::{lend, pointer_in, range_error, scalar_in, string_in};
 use super::outbound::{in_memory, pointer_like, scalar_out};
 use crate::instance::InstanceData;
@@ -87,13 +87,13 @@ pub(super) fn listed_words(listed: &[Value], native: &[u64]) -> Vec<Word> {
 }
 
 /// A copy of the format at a native address, which nobody changes, and what it takes.
-pub(super) fn format_out(arrays: &mut Arrays, format: u64) -> Result<(u64, Vec<FormatArgument>), Refused> {
+pub(super) fn format_out(copies: &mut Copies, format: u64) -> Result<(u64, Vec<FormatArgument>), Refused> {
     if format == 0 {
         return Err("the format is NULL".to_owned());
     }
     // SAFETY: a string in the app's memory, whose end was found when it was converted; nothing of the app has run since.
     let bytes = unsafe { CStr::from_ptr(format as *const libc::c_char) }.to_bytes_with_nul();
-    let copy = arrays.allocate(bytes.len() as u64)?;
+    let copy = copies.allocate(bytes.len() as u64)?;
     // SAFETY: just allocated, as many bytes.
     let copied = unsafe {
         copy.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
@@ -189,7 +189,7 @@ fn wide_out(instance: &InstanceData, guest_addr: u64, most: Option<u64>) -> Resu
 
 /// Makes a variadic call ready; the address of its [`VariadicCall`]. `slots` are the arguments before `...`, converted.
 pub(super) fn call_out(
-    arrays: &mut Arrays,
+    copies: &mut Copies,
     signature: &Signature,
     slots: &[u64],
     words: &[Word],
@@ -215,8 +215,8 @@ pub(super) fn call_out(
             Place::Variadic => words.iter().for_each(|&word| pushed.word(word)),
         }
     }
-    let stack = pushed.stack_in(arrays)?;
-    let call = arrays.allocate(size_of::<VariadicCall>() as u64)?.cast::<VariadicCall>();
+    let stack = pushed.stack_in(copies)?;
+    let call = copies.allocate(size_of::<VariadicCall>() as u64)?.cast::<VariadicCall>();
     // SAFETY: just allocated, aligned and large enough.
     unsafe {
         call.write(VariadicCall {
@@ -235,11 +235,11 @@ pub(super) fn call_out(
 }
 
 /// A `va_list` with all arguments on its stack; its address.
-pub(super) fn va_list_out(arrays: &mut Arrays, words: &[Word]) -> Result<u64, Refused> {
+pub(super) fn va_list_out(copies: &mut Copies, words: &[Word]) -> Result<u64, Refused> {
     let mut pushed = Pushed { taken: (INTEGER_REGISTERS, SSE_REGISTERS), ..Pushed::default() };
     words.iter().for_each(|&word| pushed.word(word));
-    let overflow = pushed.stack_in(arrays)?;
-    let list = arrays.allocate(size_of::<VaList>() as u64)?.cast::<VaList>();
+    let overflow = pushed.stack_in(copies)?;
+    let list = copies.allocate(size_of::<VaList>() as u64)?.cast::<VaList>();
     // SAFETY: just allocated, aligned and large enough.
     unsafe {
         list.write(VaList { general_offset: GENERAL_END, vector_offset: SAVE_END, overflow, save: overflow.cast() });
@@ -290,9 +290,9 @@ impl Pushed {
         }
     }
 
-    fn stack_in(&self, arrays: &mut Arrays) -> Result<*const u64, Refused> {
+    fn stack_in(&self, copies: &mut Copies) -> Result<*const u64, Refused> {
         let len = self.stack.len();
-        let stack = arrays.allocate(8 * len as u64)?.cast::<u64>();
+        let stack = copies.allocate(8 * len as u64)?.cast::<u64>();
         // SAFETY: just allocated, as many words.
         unsafe { stack.copy_from_nonoverlapping(self.stack.as_ptr(), len) };
         Ok(stack)

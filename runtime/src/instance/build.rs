@@ -11,8 +11,8 @@ use crate::builtins;
 use crate::code::DirectPages;
 use crate::code::registry::{Range, register};
 use crate::crossing::calls::Calls;
+use crate::crossing::copies::Shadows;
 use crate::crossing::handles::{self, HandleTable, HandleTypes};
-use crate::crossing::records::Shadows;
 use crate::crossing::scope::Scopes;
 use crate::engine::DirectCode;
 use crate::error::{Error, ErrorKind};
@@ -317,9 +317,8 @@ pub(crate) fn allocate(
         call_windows: CallWindows::default(),
         shown,
         alone: Cell::new(true),
-        calls: RefCell::default(),
         shadows: Shadows::default(),
-        converted: Calls::default(),
+        calls: Calls::default(),
         functions,
         _own_memories: own_memories,
         _own_tables: own_tables,

@@ -102,17 +102,21 @@ pub(super) fn needs_scope(signature: &Signature) -> bool {
 
 /// Whether the app may get a copy of what C has there.
 fn is_shown(crossing: &Crossing) -> bool {
-    matches!(crossing, Crossing::Str | Crossing::Extent(_) | Crossing::Copied { .. })
+    matches!(crossing, Crossing::Str | Crossing::Extent(_))
 }
 
 /// Whether C gives such memory to the app by it.
 fn gives_shown(crossing: &Crossing) -> bool {
     match crossing {
-        Crossing::Extent(Extent {
-            direction: Direction::Out | Direction::InOut,
-            element: Element::Converted(element),
-            ..
-        }) => is_shown(element),
+        Crossing::Extent(Extent { direction: Direction::Out | Direction::InOut, element, .. }) => match element {
+            Element::Alike { .. } => false,
+            Element::Pointers(_) => true,
+            Element::Converted(record) => {
+                let mut shown = false;
+                record.parts(&mut |part| shown |= is_shown(&part.value.crossing));
+                shown
+            }
+        },
         _ => false,
     }
 }
@@ -301,7 +305,7 @@ impl InstanceData {
             self.functions.held_by_calls.borrow_mut().retain(|held| !held.is_of(freed.record));
             self.shadows.forget(freed.record);
             self.scopes.forget(freed.record);
-            self.calls.borrow_mut().iter_mut().for_each(|(_, copies)| copies.forget(freed.record));
+            self.calls.forget(freed.record);
         }
     }
 

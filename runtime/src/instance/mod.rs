@@ -42,7 +42,7 @@ use crate::code::registry::Registration;
 use crate::code::stamped::Slot;
 use crate::crossing::Refused;
 use crate::crossing::calls::Calls;
-use crate::crossing::records::{Copies, Shadows};
+use crate::crossing::copies::Shadows;
 use crate::crossing::scope::Scopes;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
@@ -103,11 +103,9 @@ pub(crate) struct InstanceData {
     shown: *mut ShownWindow,
     /// whether it is the only member of its group
     alone: Cell<bool>,
-    /// structs that were converted for C functions which have not returned, by the address of each call's crossing frame
-    pub(crate) calls: RefCell<Vec<(usize, Copies)>>,
-    pub(crate) shadows: Shadows,
     /// what calls of C functions that have not returned need after them
-    pub(crate) converted: Calls,
+    pub(crate) calls: Calls,
+    pub(crate) shadows: Shadows,
     functions: Functions,
     /// boxed, like what follows: their addresses are in other vectors, in records and in vmctxs
     #[expect(clippy::vec_box, reason = "see above")]

@@ -55,7 +55,6 @@ impl InstanceData {
     pub(crate) fn end_calls(&self) {
         self.end_copies();
         let innermost = self.crossings_now();
-        self.converted.end_below(innermost);
         let mut held = self.functions.held_by_calls.borrow_mut();
         if held.is_empty() {
             return;

@@ -2,7 +2,7 @@
 
 use super::inbox::Call;
 use crate::callback::{CallbackInfo, Refusal};
-use crate::crossing::extents;
+use crate::crossing::copies::counts::count_of;
 use crate::crossing::replay::Cells;
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ impl Copies {
                         else {
                             unreachable!("a signature with such an extent cannot be queued");
                         };
-                        let count = extents::count_of(count, &native, signature).map_err(|_| Refusal::Failed)?;
+                        let count = count_of(count, &native, signature).map_err(|_| Refusal::Failed)?;
                         let len = count.checked_mul(u64::from(*size)).filter(|&len| len <= MAX_BYTES as u64);
                         let len = len.ok_or(Refusal::QueueFull)? as usize;
                         Some(std::slice::from_raw_parts(native[i] as *const u8, len).into())

@@ -87,18 +87,15 @@ impl Value {
     /// The count of its annotation.
     pub(crate) fn count(&self) -> Option<&Expr> {
         match &self.crossing {
-            Crossing::Extent(Extent { length: Length::Count(count), .. }) | Crossing::Copied { count, .. } => {
-                Some(count)
-            }
+            Crossing::Extent(Extent { length: Length::Count(count), .. }) => Some(count),
             _ => None,
         }
     }
 
     /// Calls `visit` with each expression in its annotations, and with whether that of a parameter is computed before the call.
     pub(crate) fn expressions<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr, bool)) {
-        match &self.crossing {
-            Crossing::Extent(extent) => extent.expressions(visit),
-            _ => self.count().into_iter().for_each(|count| visit(count, true)),
+        if let Crossing::Extent(extent) = &self.crossing {
+            extent.expressions(visit);
         }
     }
 
@@ -110,10 +107,6 @@ impl Value {
 
     /// Its annotations; operands of counts have names that begin with `prefix`.
     fn words(&self, prefix: char) -> String {
-        let counted = |word: &str, count: &Expr| format!("{word}: {}", Spelled { expr: count, needed: 0, prefix });
-        let directed = |direction: Direction, element: &str, count: &Expr| {
-            counted(&format!("{}{element}", direction.word()), count)
-        };
         let mut words = Vec::new();
         match &self.crossing {
             Crossing::Scalar(_) | Crossing::Pointer { .. } | Crossing::Struct(_) => {}
@@ -133,12 +126,10 @@ impl Value {
             }
             Crossing::Str => words.push("str".to_owned()),
             Crossing::VarArgs { .. } => {}
-            Crossing::Extent(extent) => words.push(extent.annotation(prefix)),
-            Crossing::Copied { direction, count, element } => {
-                let word = if element.wrapped().is_some() { " shadow" } else { "" };
-                words.push(directed(*direction, word, count));
-                if let Some(Value { crossing: Crossing::Shadow { scope: Some(scope), .. }, .. }) = element.wrapped() {
-                    words.push(spelled_scope(scope));
+            Crossing::Extent(extent) => {
+                words.push(extent.annotation(prefix));
+                if let Some(Crossing::Shadow { scope, .. }) = extent.element.value().map(|value| &value.crossing) {
+                    words.extend(scope.as_ref().map(spelled_scope));
                 }
             }
             Crossing::Shadow { scope, .. } => {
@@ -174,10 +165,7 @@ impl Crossing {
         match self {
             Crossing::Scalar(scalar) => join(&scalar.to_string(), declarator),
             Crossing::Pointer { pointee, .. } => pointee.pointer(declarator),
-            Crossing::Extent(Extent { element: Element::Alike { ty, .. }, .. }) => ty.pointer(declarator),
-            Crossing::Extent(Extent { element: Element::Converted(element), .. }) => {
-                element.declare(format!("*{declarator}"))
-            }
+            Crossing::Extent(extent) => extent.declare(declarator),
             Crossing::User => opaque("void"),
             Crossing::Function { signature, .. } => signature.declare(format!("(*{declarator})")),
             Crossing::Handle { type_name, .. } => opaque(type_name),
@@ -185,10 +173,6 @@ impl Crossing {
             Crossing::VarArgs { ellipsis: true, .. } => "...".to_owned(),
             Crossing::VarArgs { .. } => join("va_list", declarator),
             Crossing::Struct(record) => join(&record.to_string(), declarator),
-            Crossing::Copied { element, .. } => match element.wrapped() {
-                Some(inner) => inner.declare_as(format!("*{declarator}")),
-                None => join(&element.to_string(), format!("*{declarator}")),
-            },
             Crossing::Shadow { type_name, record: None, .. } => opaque(type_name),
             Crossing::Shadow { type_name, record: Some(record), .. } => {
                 join(&record.definition(Some(type_name)), format!("*{declarator}"))
@@ -198,18 +182,28 @@ impl Crossing {
 }
 
 impl Extent {
+    /// The declaration of `declarator` as a pointer to its elements.
+    fn declare(&self, declarator: String) -> String {
+        match &self.element {
+            Element::Alike { ty, .. } => ty.pointer(declarator),
+            Element::Pointers(inner) => inner.declare(format!("*{declarator}")),
+            Element::Converted(record) => match record.wrapped() {
+                Some(value) => value.declare_as(format!("*{declarator}")),
+                None => join(&record.to_string(), format!("*{declarator}")),
+            },
+        }
+    }
+
     fn annotation(&self, prefix: char) -> String {
         if let Some(inner) = self.inner() {
             return format!("{} {}", self.direction.word(), inner.annotation(prefix));
         }
-        let kind = match &self.element {
-            Element::Converted(element) => match **element {
-                Crossing::Handle { .. } => "handle",
-                Crossing::Str => "str",
-                Crossing::User => "user",
-                _ => "",
-            },
-            Element::Alike { .. } => "",
+        let kind = match self.element.value().map(|value| &value.crossing) {
+            Some(Crossing::Handle { .. }) => "handle",
+            Some(Crossing::Str) => "str",
+            Some(Crossing::User) => "user",
+            Some(Crossing::Shadow { .. }) => "shadow",
+            _ => "",
         };
         let spelled = |expr| Spelled { expr, needed: 0, prefix };
         let one = self.length == Length::Count(Expr::Const(1));
@@ -271,13 +265,6 @@ impl Record {
             text += &format!(" {}", member.declare(name));
         }
         text + " }"
-    }
-
-    /// What an element that is copied is said to be, if it can be said without a struct around it.
-    fn wrapped(&self) -> Option<&Value> {
-        let [Member { ty: MemberType::Value(value), bits: None, .. }] = &*self.members else { return None };
-        let shadow = matches!(value.crossing, Crossing::Shadow { .. });
-        (shadow && !self.union && !value.nonnull).then_some(value)
     }
 }
 

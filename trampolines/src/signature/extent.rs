@@ -1,6 +1,7 @@
 //! Extents: how much memory a pointer stands for, as an expression over the other parameters, and what lies there.
 
-use super::{CType, Crossing};
+use super::{CType, Crossing, Record, Value};
+use std::sync::Arc;
 
 /// Memory behind a pointer: `[in: n]`, `[out: n]`, `[inout: n]`, `[str: n]`, `[handle: n]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,19 +37,41 @@ pub enum Element {
         /// bytes in the host's C; 1 for `void`
         size: u32,
     },
-    /// Each is converted as an argument of this kind would be, so that both sides have an array of their own: what differs between
-    /// them, and integers that lengths are computed from, which nobody may change between the check and the use.
-    Converted(Box<Crossing>),
+    /// Each is converted member by member, so that both sides have an array of their own: what differs between them, and integers that
+    /// lengths are computed from, which nobody may change between the check and the use. One that is no struct or union is the
+    /// only member of one ([`Record::of_value`]).
+    Converted(Arc<Record>),
+    /// `[out in: n]`: pointers to memory with an extent of its own, which is computed when the call has returned.
+    Pointers(Box<Extent>),
+}
+
+impl Element {
+    /// Elements that are converted as an argument of this kind would be.
+    pub fn of(crossing: Crossing) -> Element {
+        Element::Converted(Arc::new(Record::of_value(Value::of(crossing))))
+    }
+
+    /// What is converted, if it is no struct or union.
+    pub fn value(&self) -> Option<&Value> {
+        match self {
+            Element::Converted(record) => record.wrapped(),
+            Element::Alike { .. } | Element::Pointers(_) => None,
+        }
+    }
+
+    /// Whether they are pointers: an array of these can end with a NULL.
+    pub(crate) fn is_pointer(&self) -> bool {
+        self.value().is_some_and(|value| !matches!(value.crossing, Crossing::Scalar(_) | Crossing::User))
+    }
 }
 
 impl Extent {
     /// The integers' type, if it is one integer that is converted: what a length can be read from.
     pub fn cell(&self) -> Option<super::Scalar> {
-        match (&self.element, &self.length) {
-            (Element::Converted(element), Length::Count(Expr::Const(1))) => match **element {
-                Crossing::Scalar(scalar) if scalar.is_integer() => Some(scalar),
-                _ => None,
-            },
+        match (self.element.value()?, &self.length) {
+            (&Value { crossing: Crossing::Scalar(scalar), .. }, Length::Count(Expr::Const(1))) => {
+                scalar.is_integer().then_some(scalar)
+            }
             _ => None,
         }
     }
@@ -56,11 +79,8 @@ impl Extent {
     /// The memory behind each pointer that lies there, if the elements are pointers with an extent of their own: `[out in: n]`.
     pub fn inner(&self) -> Option<&Extent> {
         match &self.element {
-            Element::Converted(element) => match &**element {
-                Crossing::Extent(inner) => Some(inner),
-                _ => None,
-            },
-            Element::Alike { .. } => None,
+            Element::Pointers(inner) => Some(inner),
+            Element::Alike { .. } | Element::Converted(_) => None,
         }
     }
 

@@ -92,16 +92,6 @@ pub enum Crossing {
     Str,
     /// `[in: n]`, `[out: n]`, `[inout: n]`, `[str: n]`, `[handle: n]`: a pointer to so many elements.
     Extent(Extent),
-    /// `[in: n]`, `[out: n]`, `[inout: n]` of structs that C and the app lay out differently, or of pointers to shadows: each is converted, into
-    /// memory of the other side's that lasts for the call.
-    Copied {
-        /// which way the elements go
-        direction: Direction,
-        /// how many
-        count: Expr,
-        /// an element; one that is no struct or union is the only member of one
-        element: Arc<Record>,
-    },
     /// `[shadow]`: a struct of the app's that C keeps. C has a native one that stands for it; they are kept alike.
     Shadow {
         /// the struct's name
@@ -244,7 +234,7 @@ impl Signature {
     /// Whether the result is a pointer of which it is said how much is behind it: that depends on the arguments.
     pub fn has_counted_result(&self) -> bool {
         let result = self.result.as_ref().map(|result| &result.crossing);
-        matches!(result, Some(Crossing::Extent(_) | Crossing::Copied { .. }))
+        matches!(result, Some(Crossing::Extent(_)))
     }
 
     /// Refuses what the app cannot do when C calls it by this signature.
@@ -253,8 +243,7 @@ impl Signature {
     /// Why, with the place.
     pub fn check_callback(&self) -> Result<(), String> {
         let converted = match self.result.as_ref().map(|result| &result.crossing) {
-            Some(Crossing::Extent(extent)) => matches!(extent.element, Element::Converted(_)),
-            Some(Crossing::Copied { .. }) => true,
+            Some(Crossing::Extent(extent)) => !matches!(extent.element, Element::Alike { .. }),
             _ => false,
         };
         if converted {

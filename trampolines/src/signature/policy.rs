@@ -109,8 +109,7 @@ impl Signature {
                     ..
                 }) => continue,
                 Crossing::Struct(_) => "it is a struct",
-                Crossing::Extent(Extent { direction: Direction::Out | Direction::InOut, .. })
-                | Crossing::Copied { direction: Direction::Out | Direction::InOut, .. } => {
+                Crossing::Extent(Extent { direction: Direction::Out | Direction::InOut, .. }) => {
                     "its caller waits for what is written to it"
                 }
                 Crossing::VarArgs { .. } => "variable arguments are the caller's",

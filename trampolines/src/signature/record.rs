@@ -169,6 +169,13 @@ impl Record {
         Record::new(false, members).expect("it is small")
     }
 
+    /// The value, if it is one [of a value](Record::of_value).
+    pub fn wrapped(&self) -> Option<&Value> {
+        let [Member { ty: MemberType::Value(value), bits: None, .. }] = &*self.members else { return None };
+        // A member that somebody has declared has a name.
+        (self.name.is_none() && value.name.is_none() && !self.union && !value.nonnull).then_some(value)
+    }
+
     /// The wasm type of a struct with one scalar in it, which the wasm C ABI passes as that scalar (tool-conventions, "Basic C ABI", in the
     /// words of clang's `isSingleElementStruct`): one member, that is not padding, or an array of one, or a struct with one; and no padding
     /// around it. All others are passed by address.
@@ -255,11 +262,11 @@ impl Record {
         operands.into_iter().map(sibling).collect()
     }
 
-    /// Whether it has a pointer to something that must be converted, or whose length is computed, so that it cannot be passed by value.
+    /// Whether it has a pointer to an array or to something that must be converted, so that it cannot be passed by value.
     pub(crate) fn points_to_copies(&self) -> bool {
         let mut found = false;
         self.parts(&mut |part| {
-            found |= part.value.count().is_some() || matches!(part.value.crossing, Crossing::Shadow { .. });
+            found |= matches!(part.value.crossing, Crossing::Extent(_) | Crossing::Shadow { .. });
         });
         found
     }

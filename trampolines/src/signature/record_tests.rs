@@ -98,7 +98,9 @@ fn a_pointer_to_a_known_struct_knows_its_size() {
         other => panic!("{other:?}"),
     }
     match crossing("void f(struct { long x; char y; } *p[out])") {
-        Crossing::Copied { element, .. } => assert_eq!((element.native.size, element.guest.size), (16, 8)),
+        Crossing::Extent(Extent { element: Element::Converted(element), .. }) => {
+            assert_eq!((element.native.size, element.guest.size), (16, 8));
+        }
         other => panic!("{other:?}"),
     }
     let error = Signature::parse("void f(struct { long x; } *p)").unwrap_err().to_string();
@@ -197,8 +199,19 @@ fn structs_behind_pointers_are_converted_where_they_differ() {
     );
     check_canonical(
         "int f(struct s { long n; } **p[out shadow, scope: forever], t *q[shadow])",
-        "int (struct s { long m1; } **[out shadow: 1, scope: forever], t *[shadow])",
+        "int (struct s { long m1; } **[out shadow, scope: forever], t *[shadow])",
     );
+    check_canonical(
+        "int f(struct { char *name[str]; } *v[out: n, valid: return], int n)",
+        "int (struct { char *m1[str]; } *[out: a2, valid: return], int a2)",
+    );
+    check_canonical("int f(s **v[in shadow: NULL])", "int (s **[in shadow: NULL])");
+    check_canonical(
+        "void f(struct { char **argv[str: NULL]; } *v[inout, nonnull])",
+        "void (struct { char **m1[str: NULL]; } *[inout, nonnull])",
+    );
+    // One member alone is a struct all the same.
+    check_canonical("void f(struct { long n; } *p[in: 2])", "void (struct { long m1; } *[in: 2])");
 }
 
 #[test]
@@ -220,6 +233,8 @@ fn structs_that_cannot_be_converted_are_refused() {
         ("void f(struct s { long *n; } *p[in])", "memory that holds `long`"),
         ("void f(struct s { long n; } s[shadow])", "`[shadow]` is for pointers"),
         ("void f(struct s { struct t { long n; } *p[shadow]; } s)", "by value a struct with a pointer"),
+        ("void f(struct s { char **p[str: NULL]; } s)", "by value a struct with a pointer"),
+        ("void f(struct s { long n; } *p[in: NULL])", "`[in]` needs an array of pointers"),
     ] {
         check_error(text, expected);
     }

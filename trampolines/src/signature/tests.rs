@@ -252,7 +252,7 @@ fn what_a_function_gives_has_a_length() {
     check_error(
         "int f(struct { int n; char **p[out in: n]; } *s[in])",
         (1, 23),
-        "member `p` of parameter 1, `s`: an array without a count, with `valid`, or of pointers that have a length, in a struct is not supported yet",
+        "member `p` of parameter 1, `s`: an array with `valid`, or of pointers that have a length, in a struct is not supported yet",
     );
 }
 

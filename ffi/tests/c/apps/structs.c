@@ -57,6 +57,11 @@ int EXPORT(wrong)(int how) {
     case 6: item.name = (const char *)0x80000000u; return (int)add_up(&item, 1, &totals);
     case 7: return (int)add_up(&item, 0x7fffffff, &totals);
     case 8: return (int)add_up(&item, -1, &totals);
+    case 9: {
+        struct item items[] = {item, item};
+        items[1].name = (const char *)0x80000000u;
+        return (int)add_up(items, 2, &totals);
+    }
     default: return 0;
     }
 }
@@ -144,6 +149,11 @@ int EXPORT(registering)(int how) {
     return how ? driver_unregister(&driver) : driver_register(&driver, &the_user);
 }
 
+int EXPORT(counting)(void) {
+    const struct driver *all[] = {&driver, &driver, NULL};
+    return drivers_count(all);
+}
+
 int EXPORT(live_objects)(void) { return live; }
 
 /* For the host, as a callback: what C passes. */
@@ -175,6 +185,54 @@ int EXPORT(texting)(struct point *at, char *text, size_t len) {
     struct point local = *at;
     int n = read_text(&local, text, len);
     at->y = local.y;
+    return n;
+}
+
+static struct command fetched[3];
+static long width;
+static struct point place;
+
+/* What the library writes to, before it does. */
+static void fill(void) {
+    memset(fetched, 0x55, sizeof fetched);
+    memset(&width, 0x55, sizeof width);
+    memset(&place, 0x55, sizeof place);
+}
+
+static int is_filled(const void *start, size_t len) {
+    for (const char *at = start; at < (const char *)start + len; at++)
+        if (*at != 0x55)
+            return 0;
+    return 1;
+}
+
+int EXPORT(untouched)(void) {
+    return is_filled(fetched, sizeof fetched) && is_filled(&width, sizeof width) && is_filled(&place, sizeof place);
+}
+
+long EXPORT(fetching)(long long priority) {
+    fill();
+    int n = commands_fetch(fetched, 3, priority);
+    if (n != 2 || !is_filled(&fetched[2], sizeof fetched[2]) || strcmp(fetched[0].argv[2], "all") != 0)
+        return -1;
+    return commands_run(fetched, n);
+}
+
+void EXPORT(measuring)(long long x) {
+    fill();
+    measure(&width, &place, x);
+    if (width != 5 || place.x != x || place.tag != 'm')
+        __builtin_trap();
+}
+
+long EXPORT(running)(const struct command *commands, int n) {
+    return commands_run(commands, n);
+}
+
+int EXPORT(making)(struct command *into, int n) {
+    static const char *words[] = {"word", NULL};
+    for (int i = 0; i < n; i++)
+        into[i].argv = words, into[i].priority = 9;
     return n;
 }
 

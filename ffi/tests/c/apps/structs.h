@@ -65,5 +65,17 @@ int driver_unregister(const struct driver *driver);
 void object_touch(struct object *object);
 struct object *object_current(void);
 int node_count(void *nodes);
+int drivers_count(const struct driver **all);
+
+/* A command: words up to a NULL. */
+struct command {
+    const char **argv;
+    long priority;
+};
+
+/* Writes at most `room` of two commands, and says how many. */
+int commands_fetch(struct command *into, int room, long long priority);
+long commands_run(const struct command *commands, int n);
+void measure(long *width, struct point *at, long long x);
 
 #endif

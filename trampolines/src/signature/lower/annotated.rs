@@ -189,8 +189,8 @@ impl<'a> Marks<'a> {
             return Err(lowering.meaning(at, place, message));
         }
         let copied = match crossing {
-            Crossing::Extent(Extent { direction, element: Element::Converted(_), .. })
-            | Crossing::Copied { direction, .. } => *direction != Direction::In,
+            Crossing::Extent(Extent { element: Element::Alike { .. }, .. }) => false,
+            Crossing::Extent(Extent { direction, .. }) => *direction != Direction::In,
             _ => false,
         };
         match self.what {
@@ -260,9 +260,6 @@ impl<'a> Marks<'a> {
                     AnnotationKind::Extent(direction, kind, length) => (*direction, *kind, length),
                     _ => unreachable!("these are all"),
                 };
-                if kind == Some(ElementKind::Shadow) || (kind.is_none() && has_record(pointee)) {
-                    return self.copied(lowering, direction, length.as_ref(), pointee, (operands, place)).map(Some);
-                }
                 if let Some(ElementKind::To(inner)) = kind {
                     let inner =
                         self.pointed_to(lowering, (direction, inner), length.as_ref(), pointee, operands, place)?;
@@ -271,10 +268,14 @@ impl<'a> Marks<'a> {
                         length: Length::Count(Count::Const(1)),
                         valid: None,
                         nullable: true,
-                        element: Element::Converted(Box::new(Crossing::Extent(inner))),
+                        element: Element::Pointers(Box::new(inner)),
                     })));
                 }
-                let (element, repeat) = element(pointee, kind).map_err(wrong)?;
+                let (element, repeat) = match kind == Some(ElementKind::Shadow) || kind.is_none() && has_record(pointee)
+                {
+                    true => (self.converted(lowering, pointee, at, place)?, 1),
+                    false => element(pointee, kind).map_err(wrong)?,
+                };
                 // One object may be left out, as behind any pointer; a length that is said is believed.
                 let nullable = self.nullable || matches!(length, None | Some(Said::Terminated));
                 let length = match length {
@@ -283,7 +284,7 @@ impl<'a> Marks<'a> {
                     Some(Said::Count(n)) => {
                         Length::Count(Count::Mul(Box::new(count(n)?), Box::new(Count::Const(repeat))))
                     }
-                    Some(Said::Terminated) if is_pointer(&element) && repeat == 1 => Length::Terminated,
+                    Some(Said::Terminated) if element.is_pointer() && repeat == 1 => Length::Terminated,
                     Some(Said::Terminated) => return Err(wrong("an array of pointers, for a NULL to be its end")),
                 };
                 let valid = self.valid.map(|(n, _)| lowering.count(n, operands.afterwards(), place)).transpose()?;
@@ -374,26 +375,14 @@ impl<'a> Marks<'a> {
         Ok(Extent { direction, length: Length::Count(length), valid: None, nullable, element: alike })
     }
 
-    /// An extent of structs that are converted, or of pointers to shadows.
-    fn copied(
+    /// Structs that are converted, or pointers to shadows.
+    fn converted(
         &self,
         lowering: &Lowering<'_>,
-        direction: Direction,
-        length: Option<&Said>,
         element: &CType,
-        (operands, place): (Operands<'_>, &Place),
-    ) -> Result<Crossing, PrototypeError> {
-        let at = self.what.map_or(0, |what| what.at);
-        if let Some((_, at)) = self.valid {
-            return Err(lowering.unsupported(at, place, "`valid` of structs that are converted"));
-        }
-        let count = match length {
-            None => Count::Const(1),
-            Some(Said::Count(n)) => lowering.count(n, operands, place)?,
-            Some(Said::Terminated) => {
-                return Err(lowering.unsupported(at, place, "structs that are converted, up to a NULL"));
-            }
-        };
+        at: usize,
+        place: &Place,
+    ) -> Result<Element, PrototypeError> {
         let element = match self.element_type(lowering, element, at, place)? {
             MemberType::Record(record) => record,
             ty => {
@@ -402,7 +391,7 @@ impl<'a> Marks<'a> {
             }
         };
         lowering.check_converted(&element, at, place)?;
-        Ok(Crossing::Copied { direction, count, element })
+        Ok(Element::Converted(element))
     }
 
     /// An element of such an extent, as if it were a member of a struct.
@@ -444,7 +433,7 @@ fn has_record(ty: &CType) -> bool {
 
 /// What an element is that a pointer points to, and how many of it are an element as C counts; or what would be needed.
 fn element(ty: &CType, kind: Option<ElementKind>) -> Result<(Element, u64), &'static str> {
-    let converted = |crossing| Ok((Element::Converted(Box::new(crossing)), 1));
+    let converted = |crossing| Ok((Element::of(crossing), 1));
     match (kind, ty) {
         (Some(ElementKind::Handle), CType::Pointer(object)) => {
             converted(Crossing::Handle { type_name: type_name(object), ends: false })
@@ -483,10 +472,6 @@ fn element(ty: &CType, kind: Option<ElementKind>) -> Result<(Element, u64), &'st
             Ok((Element::Alike { ty: ty.clone(), size }, 1))
         }
     }
-}
-
-fn is_pointer(element: &Element) -> bool {
-    matches!(element, Element::Converted(crossing) if !matches!(**crossing, Crossing::Scalar(_) | Crossing::User))
 }
 
 fn is_char(ty: &CType) -> bool {

@@ -116,7 +116,7 @@ impl Lowering<'_> {
                         length: Length::Count(Count::Const(1)),
                         valid: None,
                         nullable: true,
-                        element: Element::Converted(Box::new(Crossing::Scalar(*scalar))),
+                        element: Element::of(Crossing::Scalar(*scalar)),
                     });
                 }
                 Crossing::Extent(extent) if extent.cell().is_some() => {}
@@ -126,7 +126,7 @@ impl Lowering<'_> {
                     ..
                 }) => {
                     let Element::Alike { ty: CType::Scalar(scalar), .. } = *element else { unreachable!() };
-                    *element = Element::Converted(Box::new(Crossing::Scalar(scalar)));
+                    *element = Element::of(Crossing::Scalar(scalar));
                 }
                 _ => {
                     let place = place.parameter(index, declared[index].name.as_deref());

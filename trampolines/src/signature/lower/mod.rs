@@ -354,12 +354,8 @@ impl Lowering<'_> {
         self.check_converted(record, at, place)?;
         let mut written = false;
         record.parts(&mut |part| {
-            written |= match part.value.crossing {
-                Crossing::Extent(Extent { direction, .. }) | Crossing::Copied { direction, .. } => {
-                    direction != Direction::In
-                }
-                _ => false,
-            };
+            written |=
+                matches!(part.value.crossing, Crossing::Extent(Extent { direction, .. }) if direction != Direction::In);
         });
         if written {
             let what = "in a struct that C keeps (`shadow`) a pointer that is not `[in]`";

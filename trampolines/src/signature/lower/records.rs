@@ -5,9 +5,7 @@ use super::{Lowering, Marks, Place};
 use crate::abi::sysv;
 use crate::prototype::PrototypeError;
 use crate::prototype::ast::{Declaration, Member as Declared, Type};
-use crate::signature::{
-    BitField, Crossing, Expr, Length, MAX_BY_VALUE, Member, MemberType, Record, Scalar, Signature, Value,
-};
+use crate::signature::{BitField, Crossing, Expr, MAX_BY_VALUE, Member, MemberType, Record, Scalar, Signature, Value};
 use std::sync::Arc;
 
 /// The most bytes of structs by value in one signature: on the stack, each eight of them are a value for the code generator.
@@ -95,9 +93,9 @@ impl Lowering<'_> {
                 marks.no_window(lowering, place)?;
                 let crossing = lowering.pointer(pointee, marks, Operands::members(siblings), at, place)?;
                 if let Crossing::Extent(extent) = &crossing
-                    && (extent.length == Length::Terminated || extent.valid.is_some() || extent.inner().is_some())
+                    && (extent.valid.is_some() || extent.inner().is_some())
                 {
-                    let what = "an array without a count, with `valid`, or of pointers that have a length, in a struct";
+                    let what = "an array with `valid`, or of pointers that have a length, in a struct";
                     return Err(lowering.unsupported(at, place, what));
                 }
                 let value = Value { name: name(), nonnull: marks.nonnull, ..Value::of(crossing) };

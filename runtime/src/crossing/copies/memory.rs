@@ -34,19 +34,6 @@ impl NativeBytes {
     pub(crate) fn as_ptr(&self) -> *mut u8 {
         self.start
     }
-
-    /// The bytes now.
-    pub(crate) fn read(&self) -> Vec<u8> {
-        // SAFETY: this memory; C does not write to it meanwhile, on this thread.
-        unsafe { std::slice::from_raw_parts(self.start, self.len) }.to_vec()
-    }
-
-    /// Writes all bytes.
-    pub(crate) fn write(&self, bytes: &[u8]) {
-        assert_eq!(bytes.len(), self.len);
-        // SAFETY: as many bytes, just compared.
-        unsafe { self.start.copy_from_nonoverlapping(bytes.as_ptr(), self.len) };
-    }
 }
 
 impl Drop for NativeBytes {
@@ -58,10 +45,13 @@ impl Drop for NativeBytes {
 
 /// Writes the bytes that are new: what did not change may be memory that cannot be written to, or be another thread's. Where there
 /// is no `old`, all are new.
-pub(super) fn write_changes(to: *mut u8, old: &[u8], new: &[u8]) {
+///
+/// # Safety
+/// There are as many bytes.
+pub(super) unsafe fn write_changes(to: *mut u8, old: &[u8], new: &[u8]) {
     for (i, &byte) in new.iter().enumerate() {
         if old.get(i) != Some(&byte) {
-            // SAFETY: the callers' duty: there are as many bytes.
+            // SAFETY: the caller's promise.
             unsafe { to.add(i).write(byte) };
         }
     }

@@ -1,10 +1,9 @@
 //! One member of a struct, from one side's bytes to the other's.
 
-use super::Converter;
+use super::{Converter, Operands};
 use crate::crossing::Refused;
-use std::ops::Range;
-use wasmbridge_trampolines::signature::{Leaf, Sibling, Value};
-use wasmbridge_trampolines::{Crossing, Expr, Operand, Scalar};
+use wasmbridge_trampolines::signature::{Leaf, Record, Sibling, Value};
+use wasmbridge_trampolines::{Crossing, Operand, Scalar};
 
 /// Which side's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,41 +12,48 @@ pub(crate) enum Side {
     Guest,
 }
 
-/// Converts a member from C's bytes to the app's.
-pub(crate) fn to_guest(
+/// Converts all members from one side's bytes.
+pub(crate) fn record(
     converter: &mut Converter<'_>,
-    leaf: &Leaf,
-    native: &[u8],
-    guest: &mut [u8],
+    record: &Record,
+    side: Side,
+    from: &[u8],
+    to: &mut [u8],
 ) -> Result<(), Refused> {
-    match leaf {
-        Leaf::Raw { native: from, guest: to, mask } => copy(native, *from, guest, *to, mask),
-        Leaf::Bits { native_bit, guest_bit, width } => copy_bits(native, *native_bit, guest, *guest_bit, *width),
-        Leaf::Value { native: from, guest: to, value, siblings } => {
-            let (native_len, guest_len) = lengths(value);
-            let count = |expr: &Expr| count(expr, siblings, native, Side::Native);
-            let converted = converter.value_in(value, read(native, *from, native_len), &count);
-            write(guest, *to, guest_len, converted.map_err(|why| named(value, *from, &why))?);
-        }
-    }
-    Ok(())
+    record.leaves().iter().try_for_each(|leaf| convert(converter, record, leaf, side, from, to))
 }
 
-/// Converts a member from the app's bytes to C's.
-pub(crate) fn to_native(
+/// Converts a member of a record from one side's bytes.
+pub(super) fn convert(
     converter: &mut Converter<'_>,
+    record: &Record,
     leaf: &Leaf,
-    guest: &[u8],
-    native: &mut [u8],
+    side: Side,
+    from: &[u8],
+    to: &mut [u8],
 ) -> Result<(), Refused> {
+    let pick = |native: u32, guest: u32| if side == Side::Native { (native, guest) } else { (guest, native) };
     match leaf {
-        Leaf::Raw { native: to, guest: from, mask } => copy(guest, *from, native, *to, mask),
-        Leaf::Bits { native_bit, guest_bit, width } => copy_bits(guest, *guest_bit, native, *native_bit, *width),
-        Leaf::Value { native: to, guest: from, value, siblings } => {
+        Leaf::Raw { native, guest, mask } => {
+            let (from_at, to_at) = pick(*native, *guest);
+            copy(from, from_at, to, to_at, mask);
+        }
+        Leaf::Bits { native_bit, guest_bit, width } => {
+            let (from_bit, to_bit) = pick(*native_bit, *guest_bit);
+            copy_bits(from, from_bit, to, to_bit, *width);
+        }
+        Leaf::Value { native, guest, value, siblings } => {
+            let (from_at, to_at) = pick(*native, *guest);
             let (native_len, guest_len) = lengths(value);
-            let count = |expr: &Expr| count(expr, siblings, guest, Side::Guest);
-            let converted = converter.value_out(value, read(guest, *from, guest_len), &count);
-            write(native, *to, native_len, converted.map_err(|why| named(value, *from, &why))?);
+            let operand = |operand| sibling(operand, siblings, from, side);
+            let operands = Operands(&operand);
+            let converted = match side {
+                // SAFETY: C's bytes are what the prototype says.
+                Side::Native => unsafe { converter.value_in(value, read(from, from_at, native_len), operands) },
+                Side::Guest => converter.value_out(value, read(from, from_at, guest_len), operands),
+            };
+            let to_len = if side == Side::Native { guest_len } else { native_len };
+            write(to, to_at, to_len, converted.map_err(|why| named(record, value, *native, why))?);
         }
     }
     Ok(())
@@ -75,37 +81,19 @@ pub(super) fn changed(leaf: &Leaf, side: Side, a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-/// The bytes of a member in C.
-pub(super) fn native_bytes(leaf: &Leaf) -> Range<usize> {
-    let (start, end) = match leaf {
-        Leaf::Raw { native, mask, .. } => (*native as usize, *native as usize + mask.len()),
-        Leaf::Bits { native_bit, width, .. } => {
-            (*native_bit as usize / 8, (native_bit + u32::from(*width)).div_ceil(8) as usize)
-        }
-        Leaf::Value { native, value, .. } => (*native as usize, *native as usize + lengths(value).0),
-    };
-    start..end
-}
-
-fn named(value: &Value, at: u32, why: &str) -> Refused {
+/// An error in a member; a value that is in no struct of the prototype's has no name.
+fn named(record: &Record, value: &Value, at: u32, why: Refused) -> Refused {
     match &value.name {
+        _ if record.wrapped().is_some() => why,
         Some(name) => format!("member `{name}`: {why}"),
         None => format!("the member at byte {at}: {why}"),
     }
 }
 
-/// A count over the members of one side's bytes.
-fn count(expr: &Expr, siblings: &[Sibling], bytes: &[u8], side: Side) -> Result<u64, Refused> {
-    let value = &mut |operand| match operand {
-        Operand::Param(index) => {
-            siblings.iter().find(|sibling| sibling.index == index).map(|s| integer(s, bytes, side))
-        }
-        _ => None,
-    };
-    match expr.evaluate(value) {
-        None => Err("its length overflows".to_owned()),
-        Some(count) => u64::try_from(count).map_err(|_| format!("its length is {count}")),
-    }
+/// What another member of one side's bytes is worth.
+fn sibling(operand: Operand, siblings: &[Sibling], bytes: &[u8], side: Side) -> Option<i128> {
+    let Operand::Param(index) = operand else { return None };
+    siblings.iter().find(|sibling| sibling.index == index).map(|sibling| integer(sibling, bytes, side))
 }
 
 fn integer(sibling: &Sibling, bytes: &[u8], side: Side) -> i128 {
@@ -135,7 +123,7 @@ pub(super) fn read(bytes: &[u8], at: u32, len: usize) -> u64 {
     u64::from_le_bytes(word)
 }
 
-fn write(bytes: &mut [u8], at: u32, len: usize, value: u64) {
+pub(super) fn write(bytes: &mut [u8], at: u32, len: usize, value: u64) {
     bytes[at as usize..at as usize + len].copy_from_slice(&value.to_le_bytes()[..len]);
 }
 

@@ -16,7 +16,7 @@
 //! look at them, and the functions in them answer with their defaults.
 
 use super::leaf::{self, Side};
-use super::{Converter, Copies, NativeBytes, Phase};
+use super::{Converter, Copies, NativeBytes, Operands, Phase};
 use crate::callback::Holds;
 use crate::crossing::Refused;
 use crate::instance::InstanceData;
@@ -120,9 +120,7 @@ impl Shadows {
         let mut retired = Vec::new();
         for shadow in shadows.into_values() {
             retired.extend(shadow.native.take());
-            for mirror in std::mem::take(&mut shadow.copies.borrow_mut().mirrors) {
-                retired.extend(mirror._native);
-            }
+            retired.append(&mut shadow.copies.borrow_mut().native);
         }
         retired
     }
@@ -283,18 +281,19 @@ impl InstanceData {
         {
             let alike = shadow.alike.borrow();
             let mut copies = shadow.copies.borrow_mut();
-            let mut converter = Converter::new(self, &mut copies, Phase::Shadow);
+            let mut converter = Converter::new(self, &mut copies, Phase::Shadow, Operands::NOTHING);
             for leaf in record.leaves() {
                 let by_c = leaf::changed(leaf, Side::Native, &native, &alike.0);
                 let by_app = leaf::changed(leaf, Side::Guest, &guest, &alike.1);
                 if by_c && (!by_app || from == Side::Native) {
-                    leaf::to_guest(&mut converter, leaf, &native, &mut new_guest)?;
+                    leaf::convert(&mut converter, record, leaf, Side::Native, &native, &mut new_guest)?;
                 } else if by_app {
-                    leaf::to_native(&mut converter, leaf, &guest, &mut new_native)?;
+                    leaf::convert(&mut converter, record, leaf, Side::Guest, &guest, &mut new_native)?;
                 }
             }
         }
-        super::memory::write_changes(native_start, &native, &new_native);
+        // SAFETY: as above.
+        unsafe { super::memory::write_changes(native_start, &native, &new_native) };
         if guest != new_guest {
             app.write(&new_guest)?;
         }
