@@ -105,9 +105,12 @@ impl Place {
 fn keep_const(crossing: &mut Crossing, pointee: &Type) {
     match crossing {
         Crossing::Handle { type_name, .. } if pointee.is_const() => type_name.insert_str(0, READ_ONLY),
-        Crossing::Extent(Extent { element: Element::Converted(element), .. }) => {
-            if let Type::Pointer(object) = pointee.resolve() {
-                keep_const(element, object);
+        Crossing::Extent(Extent { element, .. }) => {
+            let handle = element.value().filter(|value| matches!(value.crossing, Crossing::Handle { .. }));
+            if let (Some(handle), Type::Pointer(object)) = (handle, pointee.resolve()) {
+                let mut handle = handle.crossing.clone();
+                keep_const(&mut handle, object);
+                *element = Element::of(handle);
             }
         }
         _ => {}
