@@ -52,7 +52,7 @@ fuzz: ## the fuzzers, each kind of case for SECONDS (600), beginning with case F
 fuzz-ci: ## the fuzzers' first cases, for 40 seconds
 	cd fuzz && $(CARGO) run --locked -- run --seconds 10
 
-sanitize: ## the C API's test programs under valgrind and with sanitizers: takes minutes
+sanitize: ## the C API's test programs and the runtime's tests under valgrind and with sanitizers: takes minutes
 	@scripts/sanitize
 
 install: build ## install below PREFIX (/usr/local); DESTDIR is for packagers
