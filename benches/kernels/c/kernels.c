@@ -379,3 +379,39 @@ KERNEL(lz) {
     }
     return sum;
 }
+
+/* ---- records: a heap of structs that are copied whole, of which some are cleared ---- */
+struct record { uint64_t key; uint32_t count, fields[21]; };
+enum { RECORDS = 2000 };
+static struct record heap[RECORDS];
+
+static void sift(size_t at, size_t len, const struct record *record) {
+    struct record moved = *record;
+    for (size_t child; (child = 2 * at + 1) < len; at = child) {
+        child += child + 1 < len && heap[child + 1].key > heap[child].key;
+        if (heap[child].key <= moved.key)
+            break;
+        heap[at] = heap[child];
+    }
+    heap[at] = moved;
+}
+
+KERNEL(records) {
+    uint32_t sum = 0;
+    random_state = 88675123;
+    while (n--) {
+        for (size_t i = 0; i < RECORDS; i++) {
+            struct record record = {.key = next_random(), .fields = {[3] = (uint32_t)i}};
+            heap[i] = record;
+        }
+        for (size_t i = RECORDS / 2; i-- > 0;)
+            sift(i, RECORDS, &heap[i]);
+        for (size_t len = RECORDS; --len > 0;) {
+            struct record last = heap[len];
+            heap[len] = heap[0];
+            sift(0, len, &last);
+        }
+        sum = mix(sum, heap[n % RECORDS].fields[3]);
+    }
+    return sum;
+}

@@ -15,7 +15,17 @@ use wasmbridge_compiler::{Config, Cpu, OptLevel};
 use wasmbridge_runtime::{Engine, Instance, Linker, Module, Value};
 use wasmtime::{Store, TypedFunc};
 
-const WASM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kernels.wasm"));
+/// The modules, by their names, with the names of the kernels in them.
+const MODULES: &[(&str, &[u8], &[(&str, Kernel)])] = &[
+    ("kernels", include_bytes!(concat!(env!("OUT_DIR"), "/kernels.wasm")), KERNELS),
+    #[cfg(speedtest1)]
+    ("sqlite", include_bytes!(concat!(env!("OUT_DIR"), "/sqlite.wasm")), &[("sqlite", kernel_sqlite)]),
+];
+
+#[cfg(speedtest1)]
+unsafe extern "C" {
+    fn kernel_sqlite(n: u32) -> u32;
+}
 
 type Kernel = unsafe extern "C" fn(u32) -> u32;
 
@@ -41,6 +51,7 @@ kernels! {
     states = kernel_states
     queens = kernel_queens
     lz = kernel_lz
+    records = kernel_records
 }
 
 /// Rounds of each comparison.
@@ -64,44 +75,69 @@ fn main() {
 }
 
 fn kernels(wanted: &[String]) {
-    let ours = ours();
-    let (mut store, theirs) = theirs();
     println!(
         "{:<12} {:>9} {:>11} {:>9} {:>10} {:>10}",
         "kernel", "native", "wasmbridge", "wasmtime", "/ native", "/ wasmtime"
     );
     let (mut to_native, mut to_theirs) = (Vec::new(), Vec::new());
-    for &(name, native) in KERNELS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| w == name)) {
-        let export = format!("kernel_{name}");
-        let function: TypedFunc<u32, u32> = theirs.get_typed_func(&mut store, &export).expect("it is exported");
-        let mut runs: [Box<dyn FnMut(u32) -> u32>; 3] = [
-            // SAFETY: the kernels are functions of a number; one thread calls them.
-            Box::new(move |n| unsafe { native(n) }),
-            Box::new(|n| match ours.call(&export, &[Value::I32(n as i32)]).expect("it does not trap")[0] {
-                Value::I32(sum) => sum as u32,
-                _ => unreachable!("it returns an i32"),
-            }),
-            Box::new(|n| function.call(&mut store, n).expect("it does not trap")),
-        ];
-        let n = count(&mut *runs[0]);
-        let mut best = [Duration::MAX; 3];
-        for round in 0..ROUNDS {
-            let mut sums = [0; 3];
-            for turn in 0..3 {
-                let which = (round + turn) % 3;
-                let start = Instant::now();
-                sums[which] = runs[which](n);
-                best[which] = best[which].min(start.elapsed());
-            }
-            assert!(sums[0] == sums[1] && sums[1] == sums[2], "{name}: {sums:x?}");
+    for (_, wasm, kernels) in MODULES {
+        let wanted = |name| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+        let kernels: Vec<_> = kernels.iter().filter(|(name, _)| wanted(name)).collect();
+        if kernels.is_empty() {
+            continue;
         }
-        let [native, ours, theirs] = best.map(|time| time.as_secs_f64() * 1e6 / f64::from(n));
-        println!("{name:<12} {native:>9.2} {ours:>11.2} {theirs:>9.2} {:>10.3} {:>10.3}", ours / native, ours / theirs);
-        to_native.push(ours / native);
-        to_theirs.push(ours / theirs);
+        let ours = ours(wasm);
+        let (mut store, theirs) = theirs(wasm);
+        for (name, native) in kernels {
+            let [native, ours, theirs] = compare(name, *native, &ours, &mut store, &theirs);
+            println!(
+                "{name:<12} {native:>9.2} {ours:>11.2} {theirs:>9.2} {:>10.3} {:>10.3}",
+                ours / native,
+                ours / theirs
+            );
+            to_native.push(ours / native);
+            to_theirs.push(ours / theirs);
+        }
+    }
+    if cfg!(not(speedtest1)) && wanted.is_empty() {
+        println!("{:<12} not run: scripts/kernels says why", "sqlite");
     }
     let (native, theirs) = (mean(&to_native), mean(&to_theirs));
     println!("{:<12} {:>9} {:>11} {:>9} {native:>10.3} {theirs:>10.3}", "geom. mean", "us", "us", "us");
+}
+
+/// What a kernel's work takes once, in microseconds: native, here, and with Wasmtime.
+fn compare(
+    name: &str,
+    native: Kernel,
+    ours: &Instance,
+    store: &mut Store<()>,
+    theirs: &wasmtime::Instance,
+) -> [f64; 3] {
+    let export = format!("kernel_{name}");
+    let function: TypedFunc<u32, u32> = theirs.get_typed_func(&mut *store, &export).expect("it is exported");
+    let mut runs: [Box<dyn FnMut(u32) -> u32 + '_>; 3] = [
+        // SAFETY: the kernels are functions of a number; one thread calls them.
+        Box::new(move |n| unsafe { native(n) }),
+        Box::new(|n| match ours.call(&export, &[Value::I32(n as i32)]).expect("it does not trap")[0] {
+            Value::I32(sum) => sum as u32,
+            _ => unreachable!("it returns an i32"),
+        }),
+        Box::new(|n| function.call(&mut *store, n).expect("it does not trap")),
+    ];
+    let n = count(&mut *runs[0]);
+    let mut best = [Duration::MAX; 3];
+    for round in 0..ROUNDS {
+        let mut sums = [0; 3];
+        for turn in 0..3 {
+            let which = (round + turn) % 3;
+            let start = Instant::now();
+            sums[which] = runs[which](n);
+            best[which] = best[which].min(start.elapsed());
+        }
+        assert!(sums[0] == sums[1] && sums[1] == sums[2], "{name}: {sums:x?}");
+    }
+    best.map(|time| time.as_secs_f64() * 1e6 / f64::from(n))
 }
 
 /// How often a kernel does its work in one run.
@@ -125,28 +161,34 @@ fn config() -> Config {
     Config { cpu: Cpu::Native, ..Config::default() }
 }
 
-fn ours() -> Instance {
+fn ours(wasm: &[u8]) -> Instance {
     let engine = Engine::new(Default::default()).expect("an engine starts");
-    let artifact = wasmbridge_compiler::compile(WASM, &config()).expect("the kernels compile");
+    let artifact = wasmbridge_compiler::compile(wasm, &config()).expect("the kernels compile");
     let module = Module::load(&engine, &artifact).expect("the artifact loads");
     Linker::new(&engine).instantiate(&module).expect("the kernels import nothing")
 }
 
-fn theirs() -> (Store<()>, wasmtime::Instance) {
+fn theirs(wasm: &[u8]) -> (Store<()>, wasmtime::Instance) {
     let engine = wasmtime::Engine::default();
-    let module = wasmtime::Module::new(&engine, WASM).expect("the kernels compile");
+    let module = wasmtime::Module::new(&engine, wasm).expect("the kernels compile");
     let mut store = Store::new(&engine, ());
     let instance = wasmtime::Instance::new(&mut store, &module, &[]).expect("the kernels import nothing");
+    // A reactor's constructors, which wasmbridge calls by itself.
+    if let Ok(initialize) = instance.get_typed_func::<(), ()>(&mut store, "_initialize") {
+        initialize.call(&mut store, ()).expect("it does not trap");
+    }
     (store, instance)
 }
 
 /// Writes the kernels' code, as both compilers make it: `objdump -d` reads it.
 fn dump(directory: &str) {
-    let ours = wasmbridge_compiler::compile(WASM, &config()).expect("the kernels compile");
-    let theirs = wasmtime::Engine::default().precompile_module(WASM).expect("the kernels compile");
-    for (name, code) in [("wasmbridge.elf", &ours), ("wasmtime.elf", &theirs)] {
-        let path = std::path::Path::new(directory).join(name);
-        std::fs::write(&path, code).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    for (name, wasm, _) in MODULES {
+        let ours = wasmbridge_compiler::compile(wasm, &config()).expect("the kernels compile");
+        let theirs = wasmtime::Engine::default().precompile_module(wasm).expect("the kernels compile");
+        for (engine, code) in [("wasmbridge", &ours), ("wasmtime", &theirs)] {
+            let path = std::path::Path::new(directory).join(format!("{name}.{engine}.elf"));
+            std::fs::write(&path, code).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        }
     }
 }
 
