@@ -5,6 +5,7 @@
 
 use crate::crossing::Refused;
 use crate::error::{Error, ErrorKind, Trap};
+use crate::exception::Exception;
 use crate::instance::{InstanceData, MemoryView};
 use crate::linker::ThunkInfo;
 use crate::memory::Bytes;
@@ -19,14 +20,17 @@ use wasmbridge_artifact::{FuncType, TrapCode, ValType};
 /// What a host function does: it gets the arguments, and results to fill in, which are zero or null at first.
 type Body = dyn Fn(&Caller<'_>, &[Value], &mut [Value]) -> Result<(), Stop> + Send + Sync;
 
-/// Why a host function stops the app that called it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a host function does not return to the app that called it.
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Stop {
     /// The app has ended itself, with this status: [`Trap::exit_status`] has it then.
     Exit(i32),
     /// Something went wrong, in the words of a message.
     Failed(String),
+    /// The function throws this: the app's innermost `try_table` around the call that takes it goes on. If the frames of the app up to where C or the host has called
+    /// it have none, it is a trap, [`TrapCode::UncaughtException`], which has the exception with it.
+    Throw(Exception),
 }
 
 /// A function of the host's.
@@ -129,12 +133,12 @@ fn refused(why: Refused) -> Error {
     Error::new(ErrorKind::InvalidArgument, why)
 }
 
-/// The C function behind every host function: called by the thunk with its record and its slots.
+/// The C function behind every host function: called by the thunk with its record and its slots. An exception for the thunk to throw, or 0.
 ///
 /// # Safety
 /// `record` is that of an import of a live instance, whose code is calling; its information has the function, and `slots` its arguments and
 /// room for its results.
-pub(crate) unsafe extern "C" fn call(record: *const ThunkRecord, slots: *mut u128) {
+pub(crate) unsafe extern "C" fn call(record: *const ThunkRecord, slots: *mut u128) -> u64 {
     // SAFETY: the caller's promise; `info` is boxed in the importing instance.
     let (instance, info) = unsafe { (InstanceData::of((*record).vmctx.cast()), &*(*record).info.cast::<ThunkInfo>()) };
     let host = info.host.as_deref().expect("the linker gives this function to host functions only");
@@ -142,9 +146,16 @@ pub(crate) unsafe extern "C" fn call(record: *const ThunkRecord, slots: *mut u12
     const { assert!(size_of::<u128>() == entry::VALUE_SIZE) };
     // SAFETY: the thunk of this type has so many slots, aligned to 16 bytes, on its stack.
     let slots = unsafe { std::slice::from_raw_parts_mut(slots, count) };
-    if let Err(stop) = host.run(&Caller { instance }, slots) {
-        instance.stopped_by_host(info.name(), stop);
-    }
+    let stop = match host.run(&Caller { instance }, slots) {
+        Ok(()) => return 0,
+        Err(Stop::Throw(exception)) => match instance.thrown_by_host(&exception) {
+            Ok(object) => return object.as_ptr() as u64,
+            Err(why) => Stop::Failed(why),
+        },
+        Err(stop) => stop,
+    };
+    instance.stopped_by_host(info.name(), stop);
+    0
 }
 
 impl InstanceData {
@@ -159,6 +170,7 @@ impl InstanceData {
                     let detail = Some(format!("status {status}"));
                     Trap { exit_status: Some(status), ..Trap::new(TrapCode::Exited, detail, frames) }
                 }
+                Stop::Throw(exception) => unreachable!("{exception} is thrown by the thunk"),
                 Stop::Failed(why) => {
                     let detail = Some(format!("`{name}`: {why}"));
                     Trap::new(TrapCode::HostFailed, detail, frames)

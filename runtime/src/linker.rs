@@ -200,7 +200,7 @@ impl Linker {
         host::check_type(name, &ty)?;
         let signature =
             Signature { name: Some(name.to_owned()), params: Vec::new(), result: None, leaf: false, unwind: false };
-        let function_ptr: unsafe extern "C" fn(_, _) = host::call;
+        let function_ptr: unsafe extern "C" fn(_, _) -> u64 = host::call;
         let host = Some(Arc::new(HostFunction::new(ty, function)));
         let function = NativeFn(function_ptr as *const u8);
         let definition = Definition::new(&self.engine, signature, function, host)?;

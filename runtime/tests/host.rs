@@ -5,7 +5,7 @@ mod common;
 use common::{engine, linker, module};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, Ordering};
-use wasmbridge_runtime::{ErrorKind, Frame, FuncType, Linker, Stop, TrapCode, ValType, Value};
+use wasmbridge_runtime::{Engine, ErrorKind, Exception, Frame, FuncType, Linker, Stop, Tag, TrapCode, ValType, Value};
 
 fn ty(params: &[ValType], results: &[ValType]) -> FuncType {
     FuncType { params: params.to_vec(), results: results.to_vec() }
@@ -202,4 +202,124 @@ fn types_are_checked_when_linking_and_when_returning() {
     let app = linker.instantiate(&module(&engine, right)).unwrap();
     let error = app.call("run", &[]).unwrap_err();
     assert_eq!(error.message(), "trap: a host function failed: `f`: its result 1 is i64, its type says i32");
+}
+
+/// Catches what the host throws, below frames that keep values across the call, in a loop and outside of one.
+const CATCHES: &str = r#"(module
+  (import "host" "oops" (tag $oops (param i32 f64)))
+  (import "host" "throw" (func $throw (param i32) (result i32)))
+  (import "host" "many" (func $many (param i32 v128 i64 i64 i64 i64 i64 i64) (result i64 i64)))
+  (memory (export "memory") 1)
+  (global $sp (mut i32) (i32.const 4096))
+  (export "__stack_pointer" (global $sp))
+  (func $between (param i32 i64) (result i64)
+    (local $kept i64)
+    (local.set $kept (i64.mul (local.get 1) (i64.const 3)))
+    (global.set $sp (i32.sub (global.get $sp) (i32.const 64)))
+    (drop (call $throw (local.get 0)))
+    (global.set $sp (i32.add (global.get $sp) (i32.const 64)))
+    (local.get $kept))
+  (func (export "run") (param i32 i64) (result i32 f64 i64)
+    (local $twice i64) (local $sp_before i32)
+    (local.set $twice (i64.mul (local.get 1) (i64.const 2)))
+    (local.set $sp_before (global.get $sp))
+    (block $caught (result i32 f64)
+      (try_table (catch $oops $caught)
+        (return (i32.const -1) (f64.const 0) (call $between (local.get 0) (local.get 1))))
+      unreachable)
+    (global.set $sp (local.get $sp_before))
+    (local.get $twice))
+  (func (export "loop") (param i32) (result i32)
+    (local $sum i32)
+    (loop $again
+      (block $caught (result i32 f64)
+        (try_table (catch $oops $caught) (drop (call $throw (local.get 0))))
+        (return (i32.const -1)))
+      drop
+      (local.set $sum (i32.add (local.get $sum)))
+      (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (local.get $sum))
+  (func (export "many") (result i32)
+    (block $caught
+      (try_table (catch_all $caught)
+        (drop (drop (call $many (i32.const 1) (v128.const i64x2 0 0) (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4)
+          (i64.const 5) (i64.const 6)))))
+      unreachable)
+    (i32.const 7))
+  (func (export "uncaught") (param i32) (result i32) (call $throw (local.get 0)))
+  (func (export "sp") (result i32) (global.get $sp)))"#;
+
+fn catching(engine: &Engine, oops: &Tag) -> wasmbridge_runtime::Instance {
+    let mut linker = Linker::new(engine);
+    linker.define_tag("host", "oops", oops).unwrap();
+    let (tag, private) = (oops.clone(), Tag::new(engine, "private", &[]).unwrap());
+    let throws = move |_: &wasmbridge_runtime::Caller<'_>, args: &[Value], results: &mut [Value]| match args[0] {
+        Value::I32(0) => {
+            results[0] = Value::I32(5);
+            Ok(())
+        }
+        Value::I32(n) => {
+            let values = vec![Value::I32(n), Value::F64(f64::from(n) / 2.0)];
+            Err(Stop::Throw(Exception::new(&tag, values).expect("they are the tag's")))
+        }
+        _ => unreachable!("it has one argument"),
+    };
+    linker.define_host("host", "throw", ty(&[ValType::I32], &[ValType::I32]), throws).unwrap();
+    let params = [&[ValType::I32, ValType::V128][..], &[ValType::I64; 6]].concat();
+    let many = ty(&params, &[ValType::I64, ValType::I64]);
+    let throws = move |_: &wasmbridge_runtime::Caller<'_>, _: &[Value], _: &mut [Value]| {
+        Err(Stop::Throw(Exception::new(&private, vec![]).expect("it has no values")))
+    };
+    linker.define_host("host", "many", many, throws).unwrap();
+    linker.instantiate(&module(engine, CATCHES)).unwrap()
+}
+
+#[test]
+fn a_host_function_throws_and_the_app_catches() {
+    let engine = engine();
+    let oops = Tag::new(&engine, "oops", &[ValType::I32, ValType::F64]).unwrap();
+    let app = catching(&engine, &oops);
+    let sp = app.call("sp", &[]).unwrap();
+    for round in 1..200 {
+        let results = app.call("run", &[Value::I32(round), Value::I64(1 << 40)]).unwrap();
+        assert_eq!(results, [Value::I32(round), Value::F64(f64::from(round) / 2.0), Value::I64(2 << 40)]);
+    }
+    let results = app.call("run", &[Value::I32(0), Value::I64(1 << 40)]).unwrap();
+    assert_eq!(results, [Value::I32(-1), Value::F64(0.0), Value::I64(3 << 40)], "it did not throw");
+    assert_eq!(app.call("loop", &[Value::I32(1000)]).unwrap(), [Value::I32(500_500)]);
+    assert_eq!(app.call("many", &[]).unwrap(), [Value::I32(7)], "of a tag that only the host has");
+    assert_eq!(app.call("sp", &[]).unwrap(), sp);
+}
+
+#[test]
+fn what_a_host_function_throws_and_nobody_catches_is_an_error_with_it() {
+    let engine = engine();
+    let oops = Tag::new(&engine, "oops", &[ValType::I32, ValType::F64]).unwrap();
+    let app = catching(&engine, &oops);
+    for _ in 0..3 {
+        let error = app.call("uncaught", &[Value::I32(8)]).unwrap_err();
+        let trap = error.trap().unwrap();
+        assert_eq!(trap.code, TrapCode::UncaughtException, "{error}");
+        let exception = trap.exception.as_ref().unwrap();
+        assert_eq!((exception.tag(), exception.values()), (&oops, &[Value::I32(8), Value::F64(4.0)][..]));
+        assert_eq!(app.call("uncaught", &[Value::I32(0)]).unwrap(), [Value::I32(5)], "the app goes on");
+    }
+}
+
+#[test]
+fn an_exception_that_cannot_be_thrown_is_an_error() {
+    let (engine, other) = (engine(), engine());
+    let oops = Tag::new(&engine, "oops", &[ValType::I32, ValType::F64]).unwrap();
+    for values in [vec![], vec![Value::I32(1)], vec![Value::F64(0.0), Value::I32(1)]] {
+        let error = Exception::new(&oops, values).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    }
+    let foreign = Exception::new(&Tag::new(&other, "foreign", &[]).unwrap(), vec![]).unwrap();
+    let mut linker = Linker::new(&engine);
+    linker
+        .define_host("host", "stop", ty(&[ValType::I32], &[]), move |_, _, _| Err(Stop::Throw(foreign.clone())))
+        .unwrap();
+    let app = linker.instantiate(&module(&engine, STOPS)).unwrap();
+    let error = app.call("run", &[Value::I32(0)]).unwrap_err();
+    assert!(error.message().contains("`foreign` of what it throws belongs to another engine"), "{error}");
 }

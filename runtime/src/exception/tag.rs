@@ -102,14 +102,32 @@ impl fmt::Debug for Tag {
     }
 }
 
-/// An exception that nobody in the guest has caught.
-#[derive(Debug, Clone)]
+/// An exception that nobody in the guest has caught, or that a host function [throws](crate::Stop::Throw).
+#[derive(Debug, Clone, PartialEq)]
 pub struct Exception {
     tag: Tag,
     values: Vec<Value>,
 }
 
 impl Exception {
+    /// One with these values, for a host function to throw.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if there are not as many values as the tag says, or of other types. Whether a reference is of the type that the tag
+    /// says shows when it is thrown.
+    pub fn new(tag: &Tag, values: Vec<Value>) -> Result<Exception, Error> {
+        let alike = |(value, &ty): (&Value, &ValType)| match ty {
+            ValType::Ref(_) => matches!(value.ty(), ValType::Ref(_)),
+            ty => value.ty() == ty,
+        };
+        if values.len() != tag.values().len() || !values.iter().zip(tag.values()).all(alike) {
+            let found: Vec<String> = values.iter().map(|value| value.ty().to_string()).collect();
+            let message = format!("exceptions of {tag:?} cannot have the values ({})", found.join(", "));
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        Ok(Exception { tag: tag.clone(), values })
+    }
+
     /// Its tag.
     pub fn tag(&self) -> &Tag {
         &self.tag
@@ -153,19 +171,54 @@ unsafe fn field(object: Object, offset: u32) -> *mut u8 {
     unsafe { object.as_ptr().cast::<ObjectHead>().cast::<u8>().add(offset as usize) }
 }
 
+/// Where the values of an exception are in it.
+fn offsets<'a>(exception: Object) -> &'a [u32] {
+    match &crate::gc::type_of(exception).layout {
+        Layout::Fields { offsets, .. } => offsets.as_slice(),
+        Layout::Elements { .. } => unreachable!("an exception has fields"),
+    }
+}
+
 impl InstanceData {
+    /// An exception of the host's as an object, to be thrown; why not, if it cannot be.
+    pub(crate) fn thrown_by_host(&self, exception: &Exception) -> Result<Object, String> {
+        let Exception { tag: Tag(tag), values } = exception;
+        if !tag.engine.same(self.engine()) {
+            return Err(format!("the tag `{}` of what it throws belongs to another engine", tag.name));
+        }
+        if let Some(ty) = tag.ty.params.iter().find(|ty| ty.type_index().is_some()) {
+            return Err(format!(
+                "it throws an exception whose tag `{}` has values of the type {ty}, of a module",
+                tag.name
+            ));
+        }
+        if let Some(i) = (0..values.len()).find(|&i| !self.accepts(&values[i], tag.ty.params[i])) {
+            let (found, wanted) = (values[i].ty(), tag.ty.params[i]);
+            return Err(format!("value {} of what it throws is {found}, the tag says {wanted}", i + 1));
+        }
+        let no_room = || format!("there is no room for an exception of the tag `{}`", tag.name);
+        let heap = self.heap().clone();
+        heap.keep_tag(tag);
+        heap.without_collections(|| {
+            let object = self.exception_new(tag.vm()).ok_or_else(no_room)?;
+            for ((value, &ty), &offset) in values.iter().zip(&tag.ty.params).zip(offsets(object)) {
+                let bits = self.bits(value, ty).ok_or_else(no_room)?.to_le_bytes();
+                // SAFETY: the layout's places, in an object of this layout.
+                unsafe { field(object, offset).copy_from_nonoverlapping(bits.as_ptr(), value_size(ty) as usize) };
+            }
+            Ok(object)
+        })
+    }
+
     /// An exception, for the host.
     pub(crate) fn exception(&self, exception: Object) -> Exception {
         let tag = tag_of(exception).cast::<TagData>();
-        // SAFETY: tags of exceptions are those of members of the group, which hold them by an `Arc` and live as long as the heap.
+        // SAFETY: tags of exceptions are held by an `Arc` as long as the heap lives: by members of the group, or by the heap itself.
         let tag = unsafe {
             Arc::increment_strong_count(tag);
             Arc::from_raw(tag)
         };
-        let offsets = match &crate::gc::type_of(exception).layout {
-            Layout::Fields { offsets, .. } => offsets.as_slice(),
-            Layout::Elements { .. } => unreachable!("an exception has fields"),
-        };
+        let offsets = offsets(exception);
         let value = |(&ty, &offset): (&ValType, &u32)| {
             let mut bits = [0; 16];
             let size = value_size(ty) as usize;

@@ -4,7 +4,8 @@
 //! what each function has saved of the callee-saved registers: the vmctx of one may be in such a register. It ends at the trampoline
 //! through which C or the host entered.
 //!
-//! Between the `throw` and its handler lie only frames of wasm functions, and they are simply given up. The function with the handler gets its callee-saved
+//! Between the `throw` and its handler lie only frames of wasm functions, and they are simply given up; so is that of a host function's thunk, where the host
+//! throws. The function with the handler gets its callee-saved
 //! registers back: it relies on them where what it called is called in C's convention, as imports are.
 
 use super::tag::tag_of;
@@ -104,15 +105,20 @@ unsafe extern "C" fn find(
 /// Walks up to the first handler for a tag.
 ///
 /// # Safety
-/// `pc` is a return address in a wasm function, `fp` that function's frame pointer, `saved` what it had in the callee-saved registers at that call, and
+/// `pc` is a return address in a wasm function or a host function's thunk, `fp` that function's frame pointer, `saved` what it had in the callee-saved registers at that call, and
 /// the stack from there to the trampoline is intact.
 unsafe fn handler(tag: *const VmTag, mut pc: usize, mut fp: usize, saved: &mut Saved) -> Option<Resume> {
     let reader = Reader::new();
     loop {
         // A return address is just behind its call, which may be the last instruction of its function.
         let located = reader.locate(pc - 1)?;
-        let code::Place::Wasm { code, .. } = located.place else { return None };
-        if let Some(call) = code.handlers.find((pc - code.text) as u32) {
+        let call = match located.place {
+            code::Place::Wasm { code, .. } => code.handlers.find((pc - code.text) as u32).map(|call| (code, call)),
+            // That of a host function, which has returned and left it to its thunk to throw.
+            code::Place::Thunk { .. } => None,
+            _ => return None,
+        };
+        if let Some((code, call)) = call {
             let sp = fp - call.frame as usize;
             let takes = |handler: &Handler| match handler.tag {
                 None => true,

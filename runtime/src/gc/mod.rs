@@ -25,6 +25,7 @@ pub(crate) use reference::{Internal, is_internal, type_of};
 use roots::Rooted;
 
 use crate::engine::Engine;
+use crate::exception::TagData;
 use heap::Memory;
 use roots::Roots;
 use std::cell::{Cell, RefCell};
@@ -38,6 +39,8 @@ pub(crate) struct Heap {
     roots: Mutex<Vec<Arc<Roots>>>,
     /// an exception that nobody has caught, until it is told to the host
     uncaught: Cell<Option<Object>>,
+    /// tags of exceptions that host functions have thrown: perhaps no instance has them
+    tags: RefCell<Vec<Arc<TagData>>>,
     /// how many pieces of the runtime's own code hold references where nobody finds them
     paused: Cell<usize>,
 }
@@ -53,6 +56,7 @@ impl Heap {
             memory: RefCell::new(Memory::new(engine.clone())),
             roots: Mutex::new(vec![Arc::default()]),
             uncaught: Cell::new(None),
+            tags: RefCell::default(),
             paused: Cell::new(0),
         })
     }
@@ -64,6 +68,15 @@ impl Heap {
         memory.absorb(other.memory.replace(empty));
         let theirs = std::mem::take(&mut *other.roots.lock().unwrap_or_else(PoisonError::into_inner));
         self.roots.lock().unwrap_or_else(PoisonError::into_inner).extend(theirs);
+        self.tags.borrow_mut().append(&mut other.tags.borrow_mut());
+    }
+
+    /// Keeps a tag as long as there may be exceptions with it.
+    pub(crate) fn keep_tag(&self, tag: &Arc<TagData>) {
+        let mut tags = self.tags.borrow_mut();
+        if !tags.iter().any(|kept| Arc::ptr_eq(kept, tag)) {
+            tags.push(tag.clone());
+        }
     }
 
     /// Runs code that holds references where a collection does not find them: there is none meanwhile.

@@ -100,8 +100,8 @@ impl ShapeCompiler {
         self.compile_with(ShapeKind::Thunk, signature, false)
     }
 
-    /// The code that calls a host function of this wasm type: the C function `void (ThunkRecord *, slots)` of its record, with the arguments
-    /// in slots of 16 bytes, where it leaves the results.
+    /// The code that calls a host function of this wasm type: the C function `uint64_t (ThunkRecord *, slots)` of its record, with the arguments
+    /// in slots of 16 bytes, where it leaves the results. What it returns is an exception to throw, or 0.
     ///
     /// # Errors
     /// [`ShapeError::Compile`] if Cranelift refuses it.

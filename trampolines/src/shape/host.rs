@@ -2,22 +2,23 @@
 //!
 //! ```text
 //!   slots = arguments, 16 bytes each
-//!   push a crossing frame, record.function(record, slots), pop it:   as in every thunk
+//!   push a crossing frame, exception = record.function(record, slots), pop it:   as in every thunk
+//!   if there is an exception:   throw, or a trap if nobody catches it
 //!   results = slots
 //! ```
 
-use super::emit::{Emit, wasm_type};
+use super::emit::{Emit, trap_code, wasm_type};
 use super::thunk::Thunk;
 use crate::objects::ObjectTypes;
 use crate::signature::Signature;
 use cranelift_codegen::ir::{self, AbiParam, InstBuilder, StackSlotData, StackSlotKind};
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::FunctionBuilder;
-use wasmbridge_artifact::FuncType;
 use wasmbridge_artifact::vmctx::entry::VALUE_SIZE;
+use wasmbridge_artifact::{Builtin, FuncType, TrapCode};
 
-/// The C function that every such thunk calls.
-pub(super) const PROTOTYPE: &str = "void host(void *record[user], void *slots[user])";
+/// The C function that every such thunk calls. It gives the exception that it throws, or 0.
+pub(super) const PROTOTYPE: &str = "unsigned long long host(void *record[user], void *slots[user])";
 
 /// Builds the thunk of a wasm type; `signature` is that of [`PROTOTYPE`].
 pub(super) fn build(
@@ -44,8 +45,16 @@ pub(super) fn build(
     let record = params[0];
     let address = emit.ins().stack_addr(pointer, slots, 0);
     let mut thunk = Thunk::start(emit, signature, objects, record);
-    thunk.call(&[record, address]);
+    let exception = thunk.call(&[record, address])[0];
+    let vmctx = thunk.vmctx();
     let mut emit = thunk.emit;
+    let (thrown, returned) = (emit.cold_block(), emit.builder.create_block());
+    emit.branch(exception, thrown, &[], returned, &[]);
+    emit.switch_to(thrown);
+    emit.builtin(Builtin::Throw, vmctx, &[vmctx, exception]);
+    // It only comes back if there is no handler.
+    emit.ins().trap(trap_code(TrapCode::UncaughtException));
+    emit.switch_to(returned);
     let results: Vec<_> = ty
         .results
         .iter()

@@ -98,6 +98,11 @@ impl<'a> Thunk<'a> {
         }
     }
 
+    /// The vmctx, at the place that is being built.
+    pub(super) fn vmctx(&self) -> Value {
+        self.at.vmctx
+    }
+
     /// Converts arguments, each inline.
     fn convert_arguments(&mut self, values: &mut Vec<Value>) {
         if values.len() <= MANY {
