@@ -106,7 +106,10 @@ pub struct VmTag {
 
 /// Bits 48 to 63 of an external reference that was made of an internal one. No address of a process has them.
 pub const EXTERNAL_TAG: u64 = 0xfff7 << 48;
-/// The bits that [`EXTERNAL_TAG`] is compared with.
+/// The upper 16 bits of an external reference that stands for an object of C's: below them are the number of the app, 16 bits, and its
+/// [handle](crate::vmctx::handles). The host may not make up values with these bits.
+pub const HANDLE_TAG: u64 = 0xfff6 << 48;
+/// The bits that [`EXTERNAL_TAG`] and [`HANDLE_TAG`] are compared with.
 pub const EXTERNAL_MASK: u64 = 0xffff << 48;
 
 /// An `i31`'s value as a reference.

@@ -68,6 +68,7 @@
  *     void *p                  a pointer into the app's memory; NULL is 0
  *     void *p[user]            32 bits of the app's own that C carries around; never translated
  *     T *p[handle]             an object of C's, user data for instance: the app gets a number for it, to hand back
+ *     T *p[externref]          the same as a reference (clang's __externref_t), which the app cannot make up
  *     const char *s[str]       text that ends with a zero byte; the app sees a copy of a native one
  *     void *p[in: n * size]    so many bytes to read; `out` to write, `inout` for both. Numbers are those of other parameters
  *     T *p[window: read]       in callbacks: C's own data, in place while the callback runs where that can be, else a copy
@@ -660,7 +661,8 @@ typedef uint32_t wb_wasi_stream;
 #define WB_F64 3
 
 /**
- * A value of the host's that the app can only hand back, or NULL: `of.ref`
+ * A value of the host's that the app can only hand back, or NULL: `of.ref`. One that stands for an object (`wb_handle_externref`) is not the object's address:
+ * `wb_externref_object` gives that.
  */
 #define WB_EXTERNREF 4
 
@@ -1049,6 +1051,75 @@ wb_error *wb_instance_attach(const wb_instance *instance);
 void wb_instance_delete(wb_instance *instance);
 
 /**
+ * The value of the global that the app exports as `name`, in `*value`.
+ *
+ * Fails with WB_ERROR_NOT_FOUND if there is no such global, with WB_ERROR_INVALID_ARGUMENT if `wb_val` has no kind for what it holds. On the
+ * instance's thread.
+ */
+wb_error *wb_instance_global(const wb_instance *instance,
+                             const char *name,
+                             wb_val *value);
+
+/**
+ * Sets the mutable global that the app exports as `name`. `value` is only read.
+ *
+ * Fails with WB_ERROR_NOT_FOUND if there is no such global, with WB_ERROR_INVALID_ARGUMENT if it is immutable or of another type. On the instance's
+ * thread.
+ */
+wb_error *wb_instance_set_global(const wb_instance *instance,
+                                 const char *name,
+                                 const wb_val *value);
+
+/**
+ * How many elements the table has that the app exports as `name`, in `*len`.
+ *
+ * Fails with WB_ERROR_NOT_FOUND if there is no such table. On the instance's thread.
+ */
+wb_error *wb_instance_table_len(const wb_instance *instance, const char *name, uint64_t *len);
+
+/**
+ * The element at `index` of the table that the app exports as `name`, in `*value`: an externref. (A function is made callable by `wb_callback_at`.)
+ *
+ * Fails with WB_ERROR_NOT_FOUND if there is no such table, with WB_ERROR_INVALID_ARGUMENT if it has no such element or its elements are not externrefs. On
+ * the instance's thread.
+ */
+wb_error *wb_instance_table_get(const wb_instance *instance,
+                                const char *name,
+                                uint64_t index,
+                                wb_val *value);
+
+/**
+ * Sets the element at `index` of the table of externrefs that the app exports as `name`. `value` is only read.
+ *
+ * Fails as `wb_instance_table_get` does, and with WB_ERROR_INVALID_ARGUMENT if the value is of another type than the elements. On the instance's thread.
+ */
+wb_error *wb_instance_table_set(const wb_instance *instance,
+                                const char *name,
+                                uint64_t index,
+                                const wb_val *value);
+
+/**
+ * Grows the table of externrefs that the app exports as `name` by `delta` elements, each of this value, which is only read. `*old_len` is how many it had; `old_len` may be NULL.
+ *
+ * Fails with WB_ERROR_NOT_FOUND if there is no such table, with WB_ERROR_INVALID_ARGUMENT if the value is of another type than the elements, with WB_ERROR_LIMIT if the
+ * table may not or cannot be as large. On the instance's thread.
+ */
+wb_error *wb_instance_table_grow(const wb_instance *instance,
+                                 const char *name,
+                                 uint64_t delta,
+                                 const wb_val *value,
+                                 uint64_t *old_len);
+
+/**
+ * Collects what the app does not reach any more: its own structs, arrays and exceptions, and objects that it was given as externrefs (`[externref]`) and has let go of, whose
+ * destructors are called then (`wb_linker_handle_destructor`). It is done without being asked when enough has been made or given.
+ *
+ * Fails with WB_ERROR_BUSY on another thread than the instance's, or while an error of the app has not been taken. While a call of the app is running, the
+ * destructors wait until it has returned.
+ */
+wb_error *wb_instance_collect(const wb_instance *instance);
+
+/**
  * Makes the calls of callbacks that other threads have left for an app's thread (`[thread: wait]`, `[thread: queue]`): as many as there are now, in the order
  * in which they were left. For this instance, and those that it shares exports with.
  *
@@ -1154,6 +1225,29 @@ wb_error *wb_handle_grant(const wb_instance *from,
                           const char *type,
                           const wb_instance *to,
                           uint32_t *granted);
+
+/**
+ * An externref that stands for an object of the type `type *`, in `*externref`: to be passed to the app, or put into its globals and tables. A prototype with
+ * `type *x[externref]` gets the object back.
+ *
+ * In everything else as `wb_handle_new`: the object has one handle, in an externref or as a number, which the app has until `wb_handle_end`.
+ */
+wb_error *wb_handle_externref(const wb_instance *instance,
+                              const char *type,
+                              const void *object,
+                              wb_val *externref);
+
+/**
+ * The object of the type `type *` that an externref of the app's stands for, in `*object`: what a C function with `[externref]` in its prototype would get. A null one is NULL.
+ * `externref` is only read.
+ *
+ * Fails with WB_ERROR_INVALID_ARGUMENT if it is no externref, or stands for no object of this app's, for one that is gone, or of another type: the message
+ * says which. On the instance's thread.
+ */
+wb_error *wb_externref_object(const wb_instance *instance,
+                              const wb_val *externref,
+                              const char *type,
+                              void **object);
 
 /**
  * Ends the handle that an app has of an object of the type `type *`, if it has one: call it before the object is freed. Wherever the app has kept the

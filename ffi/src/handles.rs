@@ -4,6 +4,7 @@ use crate::boundary::{Out, guard, invalid, object, object_mut, text};
 use crate::error::wb_error;
 use crate::instance::wb_instance;
 use crate::linker::wb_linker;
+use crate::value::wb_val;
 use std::ffi::{c_char, c_void};
 use wasmbridge_runtime::HandleDestructor;
 
@@ -145,6 +146,61 @@ pub unsafe extern "C" fn wb_handle_grant(
         // SAFETY: as above.
         let out = unsafe { Out::new(granted, "granted") }?;
         out.set(from.0.grant_handle(handle, ty, &to.0)?);
+        Ok(())
+    })
+}
+
+/// An externref that stands for an object of the type `type *`, in `*externref`: to be passed to the app, or put into its globals and tables. A prototype with
+/// `type *x[externref]` gets the object back.
+///
+/// In everything else as `wb_handle_new`: the object has one handle, in an externref or as a number, which the app has until `wb_handle_end`.
+///
+/// # Safety
+/// `instance` is NULL or an instance; `type` is NULL or a text; `externref` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wb_handle_externref(
+    instance: *const wb_instance,
+    r#type: *const c_char,
+    object: *const c_void,
+    externref: *mut wb_val,
+) -> *mut wb_error {
+    guard(|| {
+        // SAFETY: the caller's duty, as below.
+        let instance = unsafe { self::object(instance, "instance") }?;
+        // SAFETY: as above.
+        let ty = unsafe { text(r#type, "type") }?;
+        // SAFETY: as above.
+        let out = unsafe { Out::new(externref, "externref") }?;
+        out.set(wb_val::write(instance.0.externref(ty, object)?).expect("there is a kind for externrefs"));
+        Ok(())
+    })
+}
+
+/// The object of the type `type *` that an externref of the app's stands for, in `*object`: what a C function with `[externref]` in its prototype would get. A null one is NULL.
+/// `externref` is only read.
+///
+/// Fails with WB_ERROR_INVALID_ARGUMENT if it is no externref, or stands for no object of this app's, for one that is gone, or of another type: the message
+/// says which. On the instance's thread.
+///
+/// # Safety
+/// `instance` is NULL or an instance; `externref` is NULL or a value; `type` is NULL or a text; `object` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wb_externref_object(
+    instance: *const wb_instance,
+    externref: *const wb_val,
+    r#type: *const c_char,
+    object: *mut *mut c_void,
+) -> *mut wb_error {
+    guard(|| {
+        // SAFETY: the caller's duty, as below.
+        let instance = unsafe { self::object(instance, "instance") }?;
+        // SAFETY: as above.
+        let externref = unsafe { self::object(externref, "externref") }?;
+        // SAFETY: as above.
+        let ty = unsafe { text(r#type, "type") }?;
+        // SAFETY: as above.
+        let out = unsafe { Out::new(object, "object") }?;
+        out.set(instance.0.externref_object(&externref.read_as("the value")?, ty)?);
         Ok(())
     })
 }

@@ -10,6 +10,7 @@
 mod boundary;
 mod engine;
 mod error;
+mod globals;
 mod handles;
 mod instance;
 mod linker;
@@ -23,6 +24,7 @@ mod window;
 
 pub use engine::*;
 pub use error::*;
+pub use globals::*;
 pub use handles::*;
 pub use instance::*;
 pub use linker::*;

@@ -19,7 +19,8 @@ pub const WB_I64: wb_valkind = 1;
 pub const WB_F32: wb_valkind = 2;
 /// 64-bit float: `of.f64`
 pub const WB_F64: wb_valkind = 3;
-/// A value of the host's that the app can only hand back, or NULL: `of.ref`
+/// A value of the host's that the app can only hand back, or NULL: `of.ref`. One that stands for an object (`wb_handle_externref`) is not the object's address:
+/// `wb_externref_object` gives that.
 pub const WB_EXTERNREF: wb_valkind = 4;
 
 /// A WebAssembly value's bits: which member holds it is said by `wb_val.kind`.
@@ -49,8 +50,13 @@ pub struct wb_val {
 }
 
 impl wb_val {
-    /// The value, if its kind is known.
+    /// The value of an argument, if its kind is known.
     pub(crate) fn read(&self, number: usize) -> crate::boundary::Result<Value> {
+        self.read_as(&format!("argument {number}"))
+    }
+
+    /// The value, if its kind is known; messages call it `what`.
+    pub(crate) fn read_as(&self, what: &str) -> crate::boundary::Result<Value> {
         // SAFETY: every member of the union may hold any bits, and C has set the member that `kind` names.
         unsafe {
             Ok(match self.kind {
@@ -59,7 +65,7 @@ impl wb_val {
                 WB_F32 => Value::F32(self.of.f32),
                 WB_F64 => Value::F64(self.of.f64),
                 WB_EXTERNREF => Value::ExternRef(self.of.r#ref as usize),
-                kind => return Err(invalid(format!("argument {number} is of kind {kind}, which does not exist"))),
+                kind => return Err(invalid(format!("{what} is of kind {kind}, which does not exist"))),
             })
         }
     }

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 
 /// In the header's order.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     "value.rs",
     "error.rs",
     "engine.rs",
     "module.rs",
     "linker.rs",
     "instance.rs",
+    "globals.rs",
     "thread.rs",
     "handles.rs",
     "window.rs",

@@ -8,6 +8,7 @@ use crate::trap::signals;
 use crate::types::Types;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use wasmbridge_artifact::vmctx::{DIRECT_INTEGERS, HOST_PAGE};
 use wasmbridge_artifact::{FuncType, ValType};
@@ -45,6 +46,8 @@ struct Inner {
     shapes: Mutex<Shapes>,
     /// what C may still look at of instances that are gone
     retired: Mutex<Vec<NativeBytes>>,
+    /// instances that have been numbered
+    apps: AtomicU16,
 }
 
 impl DirectCode {
@@ -98,8 +101,8 @@ impl Engine {
             return Err(Error::new(ErrorKind::Os, format!("host pages have {page} bytes, expected {HOST_PAGE}")));
         }
         signals::install()?;
-        let (shapes, retired) = Default::default();
-        Ok(Engine(Arc::new(Inner { config, types: Types::new(), shapes, retired })))
+        let (shapes, retired, apps) = Default::default();
+        Ok(Engine(Arc::new(Inner { config, types: Types::new(), shapes, retired, apps })))
     }
 
     /// The settings.
@@ -123,6 +126,11 @@ impl Engine {
 
     fn shapes(&self) -> MutexGuard<'_, Shapes> {
         self.0.shapes.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// A number for an instance, which the next 65,535 do not have.
+    pub(crate) fn number_app(&self) -> u16 {
+        self.0.apps.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The numbers of the types of handles, which all its shapes and instances use.

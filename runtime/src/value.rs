@@ -21,7 +21,8 @@ pub enum Value {
     V128(u128),
     /// a function, or null
     FuncRef(Option<FuncRef>),
-    /// A value of the host's that the guest can only hand back; 0 is null. Its upper 16 bits may not be `0xfff7`, which no address has.
+    /// A value of the host's that the guest can only hand back; 0 is null. Its upper 16 bits may not be `0xfff7`, which no address has; with `0xfff6` it stands for an
+    /// object ([`Instance::externref`](crate::Instance::externref)).
     ///
     /// It may be passed where the guest wants an `anyref`, and is what the host sees of one that came from it.
     ExternRef(usize),

@@ -206,6 +206,11 @@ pub(crate) unsafe fn function_or_pointer_in(
     match crossing {
         Crossing::Handle { type_name, .. } if keep => instance.scopes.give(native as usize, type_name).map(u64::from),
         Crossing::Handle { type_name, .. } => lend(instance, native, type_name),
+        Crossing::Externref { type_name, .. } if keep => instance.externref_in(native, type_name),
+        Crossing::Externref { type_name, .. } => {
+            let handle = lend(instance, native, type_name)?;
+            Ok(instance.scopes.handles().externref(handle as u32))
+        }
         // SAFETY: the caller's promise.
         Crossing::Str => unsafe { string_in(instance, native) },
         Crossing::Function { signature, scope, policy } => instance.function_in(signature, scope, policy, native),

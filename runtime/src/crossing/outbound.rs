@@ -145,6 +145,9 @@ pub(crate) fn pointer_like(
         Crossing::Handle { type_name, .. } => {
             instance.scopes.handles().get(guest as u32, type_name).map(|object| object as u64)
         }
+        Crossing::Externref { type_name, .. } => {
+            instance.scopes.handles().get_externref(guest, type_name).map(|object| object as u64)
+        }
         Crossing::Str => {
             let start = in_memory(instance, guest, 1, false)?;
             match instance.bytes(guest, instance.available(guest), false)?.find_zero()? {

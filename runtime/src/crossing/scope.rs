@@ -200,7 +200,15 @@ impl Scopes {
 
     /// Lets a handle outlive the frames that it was to end with, as what it is now.
     pub(crate) fn keep(&self, handle: u32) {
-        self.lent.borrow_mut().retain(|lent| lent.handle != handle);
+        self.keep_lent(handle);
+    }
+
+    /// The same; whether it would have ended.
+    fn keep_lent(&self, handle: u32) -> bool {
+        let is_of = |lent: &Lent| lent.handle == handle;
+        let ends = self.lent.borrow().iter().any(|lent| is_of(lent) && lent.was.is_none());
+        self.lent.borrow_mut().retain(|lent| !is_of(lent));
+        ends
     }
 
     /// The handle of an object that the app has for good.
@@ -208,8 +216,19 @@ impl Scopes {
         let (handle, had) = self.handles().insert(object, type_name)?;
         if had != Had::Nothing {
             self.keep(handle);
+            self.handles().keep(handle);
         }
         Ok(handle)
+    }
+
+    /// The externref of an object, which the app has for as long as it keeps that.
+    pub(crate) fn give_externref(&self, object: usize, type_name: &str) -> Result<u64, Refused> {
+        let (handle, had) = self.handles().insert(object, type_name)?;
+        let mut handles = self.handles();
+        if had == Had::Nothing || self.keep_lent(handle) {
+            handles.collect_later(handle);
+        }
+        Ok(handles.externref(handle))
     }
 }
 
@@ -219,7 +238,8 @@ mod tests {
 
     #[test]
     fn handles_end_with_their_scope_and_with_those_a_longjmp_skipped() {
-        let scopes = Scopes::new(HandleTable::new(1, Default::default(), Default::default(), std::ptr::null_mut()));
+        let scopes =
+            Scopes::new(HandleTable::new((1, 1), Default::default(), Default::default(), std::ptr::null_mut()));
         let lend = |object| {
             let (handle, _) = scopes.handles().insert(object, "t").unwrap();
             scopes.lend(handle, Had::Nothing);

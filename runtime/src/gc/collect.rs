@@ -81,6 +81,11 @@ impl InstanceData {
             unsafe { marker.mark(exception) };
         }
         marker.finish();
+        for member in &state.members {
+            if member.scopes.handles().sweep(&marker.handles) {
+                heap.has_dead.set(true);
+            }
+        }
         memory.sweep(marker);
     }
 
@@ -107,11 +112,12 @@ impl InstanceData {
     }
 }
 
-/// Marks what words point into that may be anything, even what nobody has ever written. It is a function of its own so that memory checkers can be told
+/// Marks what words point into, or stand for, that may be anything, even what nobody has ever written. It is a function of its own so that memory checkers can be told
 /// (`scripts/valgrind.supp`).
 #[inline(never)]
 fn mark_words(memory: &Memory, marker: &mut Marker, words: impl Iterator<Item = usize>) {
     for word in words {
+        marker.note(word as u64);
         if let Some(object) = memory.find(word) {
             // SAFETY: the heap has just found it.
             unsafe { marker.mark(object) };
@@ -122,6 +128,11 @@ fn mark_words(memory: &Memory, marker: &mut Marker, words: impl Iterator<Item = 
 impl super::Heap {
     fn is_due(&self, size: usize) -> bool {
         self.paused.get() == 0 && self.memory.borrow().is_due(size)
+    }
+
+    /// Whether there may be a collection now.
+    pub(crate) fn may_collect(&self) -> bool {
+        self.paused.get() == 0
     }
 
     /// Whether a collection may make room for an object of this size.

@@ -6,12 +6,13 @@
 //! A collection marks and sweeps. An object is marked if its head has the number of the collection that is under way, so that nothing needs
 //! to be unmarked.
 
+use crate::crossing::handles::is_object;
 use crate::engine::Engine;
 use crate::os::{Access, Mapping};
 use crate::types::{Family, Layout, ObjectType};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ptr::NonNull;
-use wasmbridge_artifact::gc::{EXTERNAL_MASK, EXTERNAL_TAG, ObjectHead, object};
+use wasmbridge_artifact::gc::{EXTERNAL_MASK, EXTERNAL_TAG, Kind, ObjectHead, object};
 
 /// Bytes of a block of small cells. Pages of it that no object was in yet take up address space only.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -167,7 +168,7 @@ impl Memory {
     /// Begins a collection.
     pub(crate) fn begin(&mut self) -> Marker {
         self.epoch += 1;
-        Marker { epoch: self.epoch, gray: Vec::new() }
+        Marker { epoch: self.epoch, gray: Vec::new(), handles: HashSet::new() }
     }
 
     /// Ends a collection: what is not marked is gone.
@@ -240,9 +241,18 @@ pub(crate) struct Marker {
     epoch: u32,
     /// marked, and not yet looked into
     gray: Vec<Object>,
+    /// external references that stand for objects of C's
+    pub(super) handles: HashSet<u64>,
 }
 
 impl Marker {
+    /// Takes note of a word that may be an external reference to an object of C's.
+    pub(super) fn note(&mut self, word: u64) {
+        if is_object(word) {
+            self.handles.insert(word);
+        }
+    }
+
     /// Marks an object.
     ///
     /// # Safety
@@ -264,6 +274,8 @@ impl Marker {
         if let Some(object) = object_of(reference, family) {
             // SAFETY: the caller's promise.
             unsafe { self.mark(object) };
+        } else if family == Family::External {
+            self.note(reference);
         }
     }
 
@@ -274,7 +286,11 @@ impl Marker {
             unsafe {
                 let head = head(object);
                 let at = |offset: usize| object.as_ptr().cast::<u8>().add(offset).cast::<u64>().read();
-                match &ObjectType::of(head.info).layout {
+                let ty = ObjectType::of(head.info);
+                if ty.kind() == Kind::Host {
+                    self.note(at(object::BODY as usize));
+                }
+                match &ty.layout {
                     Layout::Fields { references, .. } => {
                         for reference in references {
                             self.mark_reference(at(reference.offset as usize), reference.family);

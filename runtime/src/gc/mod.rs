@@ -41,6 +41,8 @@ pub(crate) struct Heap {
     uncaught: Cell<Option<Object>>,
     /// tags of exceptions that host functions have thrown: perhaps no instance has them
     tags: RefCell<Vec<Arc<TagData>>>,
+    /// collections have found objects of C's that are to be destroyed
+    pub(crate) has_dead: Cell<bool>,
     /// how many pieces of the runtime's own code hold references where nobody finds them
     paused: Cell<usize>,
 }
@@ -57,12 +59,14 @@ impl Heap {
             roots: Mutex::new(vec![Arc::default()]),
             uncaught: Cell::new(None),
             tags: RefCell::default(),
+            has_dead: Cell::new(false),
             paused: Cell::new(0),
         })
     }
 
     /// Takes the objects of another heap, and what holds them.
     pub(crate) fn absorb(&self, other: &Heap) {
+        self.has_dead.set(self.has_dead.get() || other.has_dead.get());
         let mut memory = self.memory.borrow_mut();
         let empty = Memory::new(memory.engine().clone());
         memory.absorb(other.memory.replace(empty));

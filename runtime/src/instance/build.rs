@@ -96,7 +96,8 @@ pub(crate) fn allocate(
     let no_handles = handles::empty().map_err(no_space)?;
     // SAFETY: inside the vmctx, which is written below.
     let published = unsafe { &raw mut (*vmctx.cast::<VmHead>()).handles };
-    let handles = HandleTable::new(secret, handle_types, module.engine().objects(), published);
+    let handles =
+        HandleTable::new((module.engine().number_app(), secret), handle_types, module.engine().objects(), published);
 
     // Imports.
     let (mut memories, mut tables, mut globals, mut tags) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

@@ -142,5 +142,8 @@ impl Drop for Running<'_> {
             self.instance.group().lock().members.iter().for_each(|member| member.drop_below(self.here));
         }
         self.instance.depth.set(self.instance.depth.get() - 1);
+        if self.finished {
+            self.instance.destroy_dead();
+        }
     }
 }

@@ -219,7 +219,8 @@ impl Instance {
         }
     }
 
-    /// Collects the objects that nobody reaches any more, now. The runtime does it by itself when enough have been made.
+    /// Collects the objects that nobody reaches any more, now, and C's objects whose externrefs the app has let go of. The runtime does it by itself when enough
+    /// have been made or given.
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] on a thread that does not own the instance, or while a callback's error waits to be taken.
@@ -227,6 +228,7 @@ impl Instance {
         let here = 0u8;
         self.data.group().check_entry(std::ptr::from_ref(&here) as usize)?;
         self.data.collect();
+        self.data.destroy_dead();
         Ok(())
     }
 
@@ -250,7 +252,7 @@ impl Instance {
         }
     }
 
-    fn no_export(&self, kind: &str, name: &str) -> Error {
+    pub(super) fn no_export(&self, kind: &str, name: &str) -> Error {
         let exports = self.module().exports();
         let similar: Vec<&str> = exports.iter().map(|e| e.name.as_str()).take(12).collect();
         let more = if exports.len() > similar.len() { ", ..." } else { "" };

@@ -14,6 +14,7 @@
 //! | `segments.rs` | constant expressions and the instructions on segments |
 //! | `handle.rs` | [`Instance`], what the host holds |
 //! | `objects.rs` | handles that the host gives and takes |
+//! | `tables.rs` | tables, as the host reads and writes them |
 //!
 //! # Who may touch what
 //! An [`InstanceData`] is touched by its group's owner: the thread that compiled code of it runs on, or would run on. Other
@@ -30,6 +31,7 @@ mod scoped;
 mod segments;
 mod shown;
 mod stop;
+mod tables;
 mod windows;
 
 pub use handle::{Instance, MemoryView};

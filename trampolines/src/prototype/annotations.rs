@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! annotations = "[" annotation { "," annotation } "]"
-//! annotation  = "user" | "nonnull" | "nullable" | "shadow" | "leaf" | "unwind" | ( "handle" | "str" ) [ ":" length ]
+//! annotation  = "user" | "nonnull" | "nullable" | "shadow" | "externref" | "leaf" | "unwind" | ( "handle" | "str" ) [ ":" length ]
 //!             | ( "in" | "out" | "inout" ) [ "handle" | "str" | "user" | "shadow" | "in" | "out" | "inout" ] [ ":" length ] | "valid" ":" sum
 //!             | "window" ":" ( "read" | "write" )
 //!             | "scope" ":" ( "call" | "once" | "forever" | "until" NAME )
@@ -27,8 +27,23 @@ const MAX_OPERATORS: u32 = 64;
 /// Words that begin an annotation. A bracket that begins with another word is an array's.
 fn is_annotation(word: &str) -> bool {
     let words = [
-        "user", "nonnull", "nullable", "handle", "str", "in", "out", "inout", "valid", "shadow", "format", "varargs",
-        "scope", "leaf", "unwind", "window",
+        "user",
+        "nonnull",
+        "nullable",
+        "handle",
+        "externref",
+        "str",
+        "in",
+        "out",
+        "inout",
+        "valid",
+        "shadow",
+        "format",
+        "varargs",
+        "scope",
+        "leaf",
+        "unwind",
+        "window",
     ];
     words.contains(&word) || is_policy(word)
 }
@@ -61,7 +76,7 @@ impl Parser<'_> {
     fn annotation(&mut self) -> Result<AnnotationKind, PrototypeError> {
         let Token::Word(word) = self.token() else { return Err(self.expected("an annotation")) };
         if !is_annotation(word) {
-            let words = "an annotation: `user`, `handle`, `str`, `in`, `out`, `inout`, `valid`, `shadow`, `window`, `format`, `varargs`, `nonnull`, `nullable`, `scope`, \
+            let words = "an annotation: `user`, `handle`, `externref`, `str`, `in`, `out`, `inout`, `valid`, `shadow`, `window`, `format`, `varargs`, `nonnull`, `nullable`, `scope`, \
                  `trap`, `pending`, `thread`, `default`, `leaf` or `unwind`";
             return Err(self.expected(words));
         }
@@ -70,6 +85,7 @@ impl Parser<'_> {
             "user" => AnnotationKind::User,
             "nonnull" => AnnotationKind::Nonnull,
             "shadow" => AnnotationKind::Shadow,
+            "externref" => AnnotationKind::Externref,
             "leaf" => AnnotationKind::Leaf,
             "nullable" => AnnotationKind::Nullable,
             "handle" => AnnotationKind::Handle(self.length()?),

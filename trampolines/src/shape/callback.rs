@@ -319,7 +319,7 @@ impl Callback<'_> {
                     let native = self.emit.number_into_native(scalar, wasm);
                     self.emit.number_into_cell(scalar, native)
                 }
-                _ => self.emit.ins().uextend(types::I64, wasm),
+                _ => self.emit.wasm_into_cell(wasm),
             };
             self.emit.store_cell(cell, self.slots, 0);
         }

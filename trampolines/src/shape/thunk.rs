@@ -240,7 +240,7 @@ impl<'a> Thunk<'a> {
                 }
                 _ => match self.store_struct(i, values[i]) {
                     Some(cells) => cells,
-                    None => self.emit.ins().uextend(types::I64, values[i]),
+                    None => self.emit.wasm_into_cell(values[i]),
                 },
             };
             self.emit.store_cell(cell, slots, i);

@@ -120,8 +120,9 @@ impl Value {
                     words.push(policy.to_string());
                 }
             }
-            Crossing::Handle { ends, .. } => {
-                words.push("handle".to_owned());
+            Crossing::Handle { ends, .. } | Crossing::Externref { ends, .. } => {
+                let is_handle = matches!(self.crossing, Crossing::Handle { .. });
+                words.push(if is_handle { "handle" } else { "externref" }.to_owned());
                 words.extend(ends.then(|| spelled_scope(&Scope::Call)));
             }
             Crossing::Str => words.push("str".to_owned()),
@@ -168,7 +169,7 @@ impl Crossing {
             Crossing::Extent(extent) => extent.declare(declarator),
             Crossing::User => opaque("void"),
             Crossing::Function { signature, .. } => signature.declare(format!("(*{declarator})")),
-            Crossing::Handle { type_name, .. } => opaque(type_name),
+            Crossing::Handle { type_name, .. } | Crossing::Externref { type_name, .. } => opaque(type_name),
             Crossing::Str => opaque("char"),
             Crossing::VarArgs { ellipsis: true, .. } => "...".to_owned(),
             Crossing::VarArgs { .. } => join("va_list", declarator),

@@ -26,7 +26,7 @@ use crate::shape::ShapeKind;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
-use wasmbridge_artifact::{FuncType, ValType};
+use wasmbridge_artifact::{FuncType, RefType, ValType};
 
 /// A C function's type, with how each value crosses. Comparing ignores its name and the names of its parameters.
 #[derive(Debug, Clone)]
@@ -86,6 +86,13 @@ pub enum Crossing {
         /// the C type behind the pointer; with `const `, if it is that
         type_name: String,
         /// `[scope: call]`: when the call returns, the object is gone
+        ends: bool,
+    },
+    /// `[externref]`: a handle in an `externref`, which the app can keep in tables and globals, and not make up.
+    Externref {
+        /// as of a handle
+        type_name: String,
+        /// as of a handle
         ends: bool,
     },
     /// `[str]`: a string that ends with a zero byte.
@@ -313,6 +320,7 @@ impl Value {
         match &self.crossing {
             Crossing::Scalar(scalar) => scalar.wasm_type(),
             Crossing::Struct(record) => record.single().unwrap_or(ValType::I32),
+            Crossing::Externref { .. } => ValType::Ref(RefType::EXTERN),
             _ => ValType::I32,
         }
     }

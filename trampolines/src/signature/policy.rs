@@ -101,6 +101,7 @@ impl Signature {
                 | Crossing::User
                 | Crossing::Function { .. }
                 | Crossing::Handle { .. }
+                | Crossing::Externref { .. }
                 | Crossing::Str => continue,
                 Crossing::Extent(Extent {
                     direction: Direction::In,

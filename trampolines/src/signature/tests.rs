@@ -143,6 +143,14 @@ fn annotations() {
     check("const char *f(int) [str]", "char *(int) [str] = (i32) -> i32");
     check("const char *f(int) [str][nonnull]", "char *(int) [str, nonnull] = (i32) -> i32");
     check("FILE *f(void) [handle]", "FILE *(void) [handle] = () -> i32");
+    check(
+        "int f(const db *a[handle], const db **b[handle: 2])",
+        "int (const db *[handle], const db **[handle: 2]) = (i32, i32) -> i32",
+    );
+    check(
+        "const db *f(const db *a[externref, nonnull], db *b[externref, scope: call]) [externref]",
+        "const db *(const db *[externref, nonnull], db *[externref, scope: call]) [externref] = (externref, externref) -> externref",
+    );
     check("void f(void *[user])", "void (void *[user]) = (i32) -> ()");
     check("void f(int *a[in: n, nonnull], int n)", "void (int *[in: a2, nonnull], int a2) = (i32, i32) -> ()");
     check(
@@ -535,7 +543,7 @@ fn errors_of_meaning_point_at_the_place() {
     check_error(
         "int f(void *p[scope: call])",
         (1, 15),
-        "parameter 1, `p`: `[scope]` is for function pointers, `[shadow]` and `[handle]`",
+        "parameter 1, `p`: `[scope]` is for function pointers, `[shadow]`, `[handle]` and `[externref]`",
     );
     check_error(
         "int f(int (*p[user])(int))",

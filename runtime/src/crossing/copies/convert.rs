@@ -56,7 +56,8 @@ impl<'a> Converter<'a> {
                 self.remember(shadow, if given_up { End::GivenUp } else { End::Never });
                 Ok(guest_addr)
             }
-            Crossing::Handle { ends: true, .. } => {
+            // The handle is in the lower half of an externref, too.
+            Crossing::Handle { ends: true, .. } | Crossing::Externref { ends: true, .. } => {
                 // SAFETY: the caller's promise.
                 let handle = unsafe { function_or_pointer_in(self.instance, &value.crossing, native, !called) }?;
                 // What C gives the app for good is not gone when the call is.
@@ -89,7 +90,7 @@ impl<'a> Converter<'a> {
                 let held = (self.copies.kept || *scope == Scope::Call).then_some(&mut self.copies.functions);
                 self.instance.member_function_out(signature, scope, policy, guest as u32, held)
             }
-            Crossing::Handle { ends: true, .. } => {
+            Crossing::Handle { ends: true, .. } | Crossing::Externref { ends: true, .. } => {
                 let object = pointer_like(self.instance, &value.crossing, guest, value.is_const)?;
                 // What a struct that C keeps has in it C has now.
                 match self.copies.kept {

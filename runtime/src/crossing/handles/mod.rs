@@ -18,10 +18,13 @@
 //! Types may have base types, as libraries with "handles" and "kinds of handles" have them: what is a `uv_timer_t *` is a `uv_handle_t *` too, and
 //! has one handle as both. Types without a common base are different objects, even at one address: a struct and its first member are.
 
+mod externref;
 mod lent;
 mod slots;
 mod types;
 
+use self::externref::Collected;
+pub(crate) use self::externref::is_object;
 pub(crate) use self::slots::empty;
 use self::slots::{Free, NO_GENERATION, Slots};
 pub use self::types::HandleDestructor;
@@ -68,13 +71,14 @@ pub(crate) struct HandleTable {
     by_object: AddressMap<(usize, TypeId), u32>,
     /// Handles in the order in which they were given out, if any type has a destructor; some may have ended.
     given: Vec<u32>,
+    collected: Collected,
 }
 
 impl HandleTable {
-    /// An empty table; `secret` differs between instances, `types` says which are others too, `numbers` are the engine's. `published` is the word in which
+    /// An empty table; `app` is the instance's number, `secret` differs between instances, too, `types` says which are others too, `numbers` are the engine's. `published` is the word in which
     /// shapes find it, or null.
     pub(crate) fn new(
-        secret: u32,
+        (app, secret): (u16, u32),
         types: Arc<HandleTypes>,
         numbers: ObjectTypes,
         published: *mut *const u64,
@@ -90,6 +94,7 @@ impl HandleTable {
             resting: VecDeque::new(),
             by_object: AddressMap::default(),
             given: Vec::new(),
+            collected: Collected::new(app),
         }
     }
 
@@ -126,6 +131,7 @@ impl HandleTable {
             // Neither is the other: the object that was known is gone, and this one has its address.
             self.remove(handle);
         }
+        self.revive(object, place.1);
         let (index, generation) = self.take()?;
         let handle = generation << INDEX_BITS | index;
         self.slots.fill(index, key(ty.0, handle), object);
@@ -268,6 +274,7 @@ impl HandleTable {
         // One that has ended already may have another object in its place.
         let Some((index, ty)) = self.live(handle) else { return };
         self.by_object.remove(&(self.slots.object(index), self.types.root(ty)));
+        self.keep(handle);
         self.slots.leave_bucket(index);
         self.put_back(index, (handle >> INDEX_BITS) + 1);
         self.prepare_lent();
@@ -295,7 +302,7 @@ mod tests {
     use super::*;
 
     fn table(secret: u32) -> HandleTable {
-        HandleTable::new(secret, Arc::default(), Default::default(), std::ptr::null_mut())
+        HandleTable::new((1, secret), Arc::default(), Default::default(), std::ptr::null_mut())
     }
 
     #[test]
@@ -338,7 +345,7 @@ mod tests {
         assert!(types.derive("handle", "tick").unwrap_err().contains("each would be the other"));
         assert!(types.derive("timer", "stream").unwrap_err().contains("one base"));
         assert_eq!(types.derive("timer", "handle"), Ok(()), "said twice");
-        let mut table = HandleTable::new(9, Arc::new(types), Default::default(), std::ptr::null_mut());
+        let mut table = HandleTable::new((1, 9), Arc::new(types), Default::default(), std::ptr::null_mut());
 
         let (timer, _) = table.insert(0x1000, "timer").unwrap();
         assert_eq!(table.insert(0x1000, "handle"), Ok((timer, Had::It)));
@@ -365,7 +372,7 @@ mod tests {
         let mut types = HandleTypes::default();
         types.derive("timer", "handle").unwrap();
         assert!(types.derive("const timer", "handle").unwrap_err().contains("without `const`"));
-        let mut table = HandleTable::new(9, Arc::new(types), Default::default(), std::ptr::null_mut());
+        let mut table = HandleTable::new((1, 9), Arc::new(types), Default::default(), std::ptr::null_mut());
         let (handle, _) = table.insert(0x1000, "const timer").unwrap();
         assert_eq!(["const timer", "const handle"].map(|ty| table.get(handle, ty)), [Ok(0x1000), Ok(0x1000)]);
         let why = table.get(handle, "timer").unwrap_err();

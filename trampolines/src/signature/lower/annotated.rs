@@ -132,6 +132,17 @@ impl<'a> Marks<'a> {
         }
     }
 
+    /// Refuses `externref`, of a value that the app would have in its memory.
+    pub(super) fn no_externref(&self, lowering: &Lowering<'_>, place: &Place) -> Result<(), PrototypeError> {
+        match self.what {
+            Some(Annotation { at, kind: AnnotationKind::Externref }) => {
+                let message = "an externref cannot lie in the app's memory: it is for parameters and results";
+                Err(lowering.meaning(*at, place, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The crossing of data that a callback is shown in place. It is that of an extent: where there is no window, there are copies.
     fn window(
         &self,
@@ -214,7 +225,7 @@ impl<'a> Marks<'a> {
         if let Some((_, at)) = self.scope
             && !self.has_scope()
         {
-            let message = "`[scope]` is for function pointers, `[shadow]` and `[handle]`";
+            let message = "`[scope]` is for function pointers, `[shadow]`, `[handle]` and `[externref]`";
             return Err(lowering.meaning(at, place, message));
         }
         if let Some(Annotation { at, kind }) = self.policy_at {
@@ -237,7 +248,7 @@ impl<'a> Marks<'a> {
             AnnotationKind::VarArgs(_) => {
                 return Err(lowering.meaning(at, place, "`[varargs]` is for `...` or a `va_list`"));
             }
-            AnnotationKind::Handle(None) => {
+            AnnotationKind::Handle(None) | AnnotationKind::Externref => {
                 let ends = match &self.scope {
                     None => false,
                     Some((Scope::Call, _)) => true,
@@ -246,7 +257,11 @@ impl<'a> Marks<'a> {
                         return Err(lowering.meaning(*at, place, message));
                     }
                 };
-                Crossing::Handle { type_name: type_name(pointee), ends }
+                let type_name = type_name(pointee);
+                match kind {
+                    AnnotationKind::Externref => Crossing::Externref { type_name, ends },
+                    _ => Crossing::Handle { type_name, ends },
+                }
             }
             AnnotationKind::Shadow => {
                 let crossing = self.shadow(pointee).ok_or_else(|| wrong("a pointer to a struct with a name"))?;
@@ -313,7 +328,11 @@ impl<'a> Marks<'a> {
 
     /// Whether what it is can end.
     fn has_scope(&self) -> bool {
-        self.is_shadow() || matches!(self.what.map(|what| &what.kind), Some(AnnotationKind::Handle(None)))
+        self.is_shadow()
+            || matches!(
+                self.what.map(|what| &what.kind),
+                Some(AnnotationKind::Handle(None) | AnnotationKind::Externref)
+            )
     }
 
     fn shadow(&self, pointee: &CType) -> Option<Crossing> {

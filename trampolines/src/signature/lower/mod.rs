@@ -104,7 +104,9 @@ impl Place {
 /// A handle by which an object is only read is one of another type.
 fn keep_const(crossing: &mut Crossing, pointee: &Type) {
     match crossing {
-        Crossing::Handle { type_name, .. } if pointee.is_const() => type_name.insert_str(0, READ_ONLY),
+        Crossing::Handle { type_name, .. } | Crossing::Externref { type_name, .. } if pointee.is_const() => {
+            type_name.insert_str(0, READ_ONLY);
+        }
         Crossing::Extent(Extent { element, .. }) => {
             let handle = element.value().filter(|value| matches!(value.crossing, Crossing::Handle { .. }));
             if let (Some(handle), Type::Pointer(object)) = (handle, pointee.resolve()) {

@@ -91,6 +91,7 @@ impl Lowering<'_> {
             }
             Type::Pointer(pointee) => {
                 marks.no_window(lowering, place)?;
+                marks.no_externref(lowering, place)?;
                 let crossing = lowering.pointer(pointee, marks, Operands::members(siblings), at, place)?;
                 if let Crossing::Extent(extent) = &crossing
                     && (extent.valid.is_some() || extent.inner().is_some())

@@ -90,6 +90,10 @@ impl Lowering<'_> {
                     let place = place_of(index).part(&format!("variable argument {}{name}", i + 1));
                     let value = self.parameter(param, Operands::before(function).with_listed(&all), &place)?;
                     self.check_promoted(&value, param.at, &place)?;
+                    if let Crossing::Externref { .. } = value.crossing {
+                        let message = "an externref cannot lie in the app's memory, where variable arguments are";
+                        return Err(self.meaning(param.at, &place, message));
+                    }
                     full.push(value);
                 }
                 self.measured(&mut full, result, &all, place)?;
