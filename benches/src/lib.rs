@@ -109,7 +109,7 @@ impl App {
             ("int host_pointer(const void *a, int b)", host_pointer as *const u8),
             ("int host_pointers(const void *a, const void *b)", host_pointers as *const u8),
             ("int host_object(struct object *o[handle], int b)", host_object as *const u8),
-            ("int host_visit(int (*visit)(int, int) [scope: call], int b)", host_visit as *const u8),
+            ("int host_visit(int (*visit[scope: call])(int, int), int b)", host_visit as *const u8),
         ];
         for (prototype, function) in functions {
             // SAFETY: each function has this prototype.
