@@ -113,7 +113,7 @@ impl CallbackInfo {
         unsafe { self.instance.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Whether it was freed, or its instance is gone. Ordered with the count of an inbox's calls ([`Inbox::cancel_ended`]).
+    /// Whether it was freed, or its instance is gone. Ordered with the count of an inbox's calls (`Inbox::cancel_ended`).
     pub(crate) fn has_ended(&self) -> bool {
         self.instance.load(Ordering::SeqCst).is_null()
     }
