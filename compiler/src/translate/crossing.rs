@@ -1,4 +1,4 @@
-//! Standing crossing frames: a function that calls imports in a loop leaves one [`CrossingFrame`] for all of these calls.
+//! Standing crossing frames: a function that calls imports in a loop leaves one [`CrossingFrame`](wasmbridge_artifact::vmctx::CrossingFrame) for all of these calls.
 //!
 //! The sandbox does not stand on this file, but what a host is promised of callbacks that fail and of a `longjmp` does. Such a function begins with
 //!
@@ -8,7 +8,7 @@
 //!     vmctx.crossings = own
 //! ```
 //!
-//! and takes it off before it returns. After each call of an import, which leaves no frame of its own ([`FunctionImport::covered`]),
+//! and takes it off before it returns. After each call of an import, which leaves no frame of its own ([`FunctionImport::covered`](wasmbridge_artifact::vmctx::FunctionImport::covered)),
 //!
 //! ```text
 //!     vmctx.crossings == own, or covered_returned, or a trap

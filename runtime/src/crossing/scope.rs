@@ -53,7 +53,7 @@ struct Scope {
     /// windows that were shown to it, by the address of their pages
     windows: Vec<u64>,
     /// what was converted for a callback
-    copies: Option<Copies>,
+    copies: Option<Box<Copies>>,
     /// native memory that the app is shown copies of
     shown: Vec<Shown>,
 }
@@ -99,7 +99,7 @@ impl Scopes {
         let mut ended = Ended::default();
         while let Some(scope) = open.pop_if(|s| s.native_addr <= native_addr) {
             ended.scratch = scope.scratch.or(ended.scratch);
-            ended.copies.extend(scope.copies);
+            ended.copies.extend(scope.copies.map(|copies| *copies));
             ended.windows.extend(scope.windows);
         }
         ended
@@ -121,14 +121,14 @@ impl Scopes {
     /// Keeps what was converted for the callback whose scope is the innermost.
     pub(crate) fn keep_copies(&self, copies: Copies) {
         if let Some(scope) = self.open.borrow_mut().last_mut().filter(|_| !copies.is_empty()) {
-            scope.copies = Some(copies);
+            scope.copies = Some(Box::new(copies));
         }
     }
 
     /// What was converted for the callback whose frame has this address.
     pub(crate) fn take_copies(&self, native_addr: usize) -> Option<Copies> {
         let mut open = self.open.borrow_mut();
-        open.iter_mut().rev().find(|scope| scope.native_addr == native_addr)?.copies.take()
+        open.iter_mut().rev().find(|scope| scope.native_addr == native_addr)?.copies.take().map(|copies| *copies)
     }
 
     /// A callback was freed.
