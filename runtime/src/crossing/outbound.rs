@@ -6,6 +6,7 @@ use super::inbound::{range_error, user_in};
 use super::{Refused, value_name, variadic};
 use crate::instance::InstanceData;
 use crate::linker::ThunkInfo;
+use wasmbridge_trampolines::signature::Value;
 use wasmbridge_trampolines::{Crossing, Scalar, Signature, VarArgs};
 
 /// Replaces each wasm argument by its native value.
@@ -77,14 +78,17 @@ fn convert_all(
         }
     }
     // Then integers that lengths are read from, and then everything else.
+    let is_cell = |param: &Value| matches!(&param.crossing, Crossing::Extent(extent) if extent.cell().is_some());
     for first in [true, false] {
+        if first && !signature.params.iter().any(is_cell) {
+            continue;
+        }
         let natives = slots.to_vec();
         // SAFETY: what lengths are read from was made for this call.
         let operands = unsafe { arguments(signature, &natives) };
         let operands = Operands(&operands);
         for (index, param) in signature.params.iter().enumerate() {
-            let is_cell = matches!(&param.crossing, Crossing::Extent(extent) if extent.cell().is_some());
-            if is_cell != first {
+            if is_cell(param) != first {
                 continue;
             }
             let value = guest[index];

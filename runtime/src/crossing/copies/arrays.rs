@@ -14,7 +14,7 @@ use super::{Converter, Phase, memory};
 use crate::crossing::Refused;
 use crate::crossing::outbound::in_memory;
 use crate::instance::InstanceData;
-use wasmbridge_trampolines::signature::{Element, Extent, Length, Record, Value};
+use wasmbridge_trampolines::signature::{Element, Extent, Leaf, Length, Value};
 use wasmbridge_trampolines::{Crossing, Direction, Expr};
 
 /// An array that both sides have for the time of a call, and that goes back when it returns.
@@ -125,7 +125,7 @@ impl Converter<'_> {
             let mut guest = vec![0; len as usize];
             theirs.read(&mut guest)?;
             let mut converted = vec![0; (count * native_size) as usize];
-            self.each(extent, count, &guest, &mut converted, Side::Guest)?;
+            self.convert(&extent.element, &[], &guest, &mut converted, Side::Guest)?;
             // SAFETY: just allocated, of at least as many bytes.
             unsafe { array.copy_from_nonoverlapping(converted.as_ptr(), converted.len()) };
         }
@@ -191,21 +191,12 @@ impl Converter<'_> {
         if extent.direction != Direction::Out {
             // SAFETY: the caller's promise.
             let from = unsafe { native_bytes(native as *mut u8, native_len) };
-            self.each(extent, count, from, &mut converted[..(count * guest_size) as usize], Side::Native)?;
+            let to = &mut converted[..(count * guest_size) as usize];
+            self.convert(&extent.element, &[], from, to, Side::Native)?;
         }
         // SAFETY: as above.
         unsafe { room.copy_from_nonoverlapping(converted.as_ptr(), converted.len()) };
         Ok(guest_addr)
-    }
-
-    /// Converts elements from one side's bytes.
-    fn each(&mut self, extent: &Extent, count: u64, from: &[u8], to: &mut [u8], side: Side) -> Result<(), Refused> {
-        let Element::Converted(record) = &extent.element else { return Ok(()) };
-        for (i, (from, to)) in elements(&extent.element, side, from, to).enumerate() {
-            let converted = leaf::record(self, record, side, from, to);
-            converted.map_err(|why| named(&extent.element, count, i, why))?;
-        }
-        Ok(())
     }
 
     /// Where the app has C's memory, if it can use it as it is.
@@ -297,7 +288,7 @@ impl Converter<'_> {
         let native = unsafe { native_bytes(mirror.native, native_len) }.to_vec();
         let argument = mirror.argument;
         if from_native {
-            self.update(mirror, count, &native, &mut guest, Side::Native)?;
+            self.convert(&mirror.element, &mirror.before, &native, &mut guest, Side::Native)?;
             return Ok(Change { argument, to: Target::Guest(mirror.guest_addr), old: Vec::new(), new: guest });
         }
         let to = Target::Native(mirror.native);
@@ -305,7 +296,7 @@ impl Converter<'_> {
             return Ok(Change { argument, to, old: mirror.before.clone(), new: guest });
         }
         let mut new = if stays { native.clone() } else { vec![0; native_len as usize] };
-        self.update(mirror, count, &guest, &mut new, Side::Guest)?;
+        self.convert(&mirror.element, &mirror.before, &guest, &mut new, Side::Guest)?;
         Ok(Change { argument, to, old: if stays { native } else { Vec::new() }, new })
     }
 
@@ -316,32 +307,30 @@ impl Converter<'_> {
         Ok(valid.clamp(0, i128::from(mirror.count)) as u64)
     }
 
-    /// Converts elements from one side: all of an `[out]`, otherwise the members that have changed.
-    fn update(&mut self, mirror: &Mirror, count: u64, from: &[u8], to: &mut [u8], side: Side) -> Result<(), Refused> {
-        for (i, (from, to)) in elements(&mirror.element, side, from, to).enumerate() {
-            let before = mirror.before.get(i * from.len()..(i + 1) * from.len());
-            let converted = match &mirror.element {
-                Element::Alike { .. } => Ok(()),
-                Element::Converted(record) => self.update_record(record, before, from, to, side),
-                Element::Pointers(inner) => self.given(inner, from, to, side),
-            };
-            converted.map_err(|why| named(&mirror.element, count, i, why))?;
-        }
-        Ok(())
-    }
-
-    fn update_record(
+    /// Converts elements from one side's bytes: the members that are not as they were `before`; all, where there is nothing before.
+    fn convert(
         &mut self,
-        record: &Record,
-        before: Option<&[u8]>,
+        element: &Element,
+        before: &[u8],
         from: &[u8],
         to: &mut [u8],
         side: Side,
     ) -> Result<(), Refused> {
-        for leaf in record.leaves() {
-            if before.is_none_or(|before| leaf::changed(leaf, side, from, before)) {
-                leaf::convert(self, record, leaf, side, from, to)?;
-            }
+        let each = elements(element, side, from, to);
+        let count = each.len();
+        for (i, (from, to)) in each.enumerate() {
+            let before = before.get(i * from.len()..(i + 1) * from.len());
+            let is_changed = |leaf: &&Leaf| before.is_none_or(|before| leaf::changed(leaf, side, from, before));
+            let converted = match element {
+                Element::Alike { .. } => Ok(()),
+                Element::Converted(record) => record
+                    .leaves()
+                    .iter()
+                    .filter(is_changed)
+                    .try_for_each(|leaf| leaf::convert(self, record, leaf, side, from, to)),
+                Element::Pointers(inner) => self.given(inner, from, to, side),
+            };
+            converted.map_err(|why| named(element, count, i, why))?;
         }
         Ok(())
     }
@@ -374,14 +363,14 @@ fn elements<'a>(
     side: Side,
     from: &'a [u8],
     to: &'a mut [u8],
-) -> impl Iterator<Item = (&'a [u8], &'a mut [u8])> {
+) -> impl ExactSizeIterator<Item = (&'a [u8], &'a mut [u8])> {
     let (native, guest) = sizes(element);
     let (from_size, to_size) = if side == Side::Native { (native, guest) } else { (guest, native) };
     from.chunks_exact(from_size as usize).zip(to.chunks_exact_mut(to_size as usize))
 }
 
 /// An error in one of so many elements. A struct alone has members with names.
-fn named(element: &Element, count: u64, index: usize, why: Refused) -> Refused {
+fn named(element: &Element, count: usize, index: usize, why: Refused) -> Refused {
     let alone = count == 1 && matches!(element, Element::Converted(record) if record.wrapped().is_none());
     if alone { why } else { format!("element {index}: {why}") }
 }

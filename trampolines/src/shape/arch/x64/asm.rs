@@ -1,14 +1,16 @@
 //! Code written instruction by instruction: Cranelift's assembler, with labels, records, traps and unwinding rules.
 
 use super::super::super::RecordReloc;
+use cranelift_assembler_x64::gpr::enc::{RAX, RSI, RSP};
 use cranelift_assembler_x64::inst::Inst;
 use cranelift_assembler_x64::{
     Amode, AmodeOffset, AmodeOffsetPlusKnownOffset, CodeSink, DeferredTarget, GprMem, KnownOffset, NonRspGpr,
-    Registers, Scale, Simm32, TrapCode, inst,
+    Registers, Scale, Simm8, Simm32, TrapCode, inst,
 };
 use gimli::write::CallFrameInstruction;
 use std::num::NonZeroU8;
-use wasmbridge_artifact::TrapCode as Trap;
+use wasmbridge_artifact::vmctx::head;
+use wasmbridge_artifact::{Builtin, TrapCode as Trap};
 
 /// The registers of integer arguments in C, in order (psABI, 3.2.3). The wasm function's first is the vmctx.
 pub(super) const ARGUMENTS: [u8; 6] = {
@@ -91,6 +93,24 @@ impl Assembler {
         self.done.record_relocs.push(RecordReloc { offset: offset as u32, addend: i64::from(field) - 4 });
         self.done.assembly.pop();
         self.done.assembly.push_str(&format!(" = record+{field}\n"));
+    }
+
+    /// Calls a builtin of a vmctx and of the frame that a callback has set up, which has returned and whose result stays where it is. `load` takes the vmctx into `rdi`, and
+    /// says in which register it is.
+    pub(super) fn tell_runtime(&mut self, builtin: Builtin, load: impl FnOnce(&mut Assembler) -> u8) {
+        const ROOM: i8 = 16;
+        /// Floats are returned in it.
+        const XMM0: u8 = 0;
+        self.emit(inst::movq_mr::new(RSI, RSP));
+        self.emit(inst::subq_mi_sxb::new(RSP, Simm8::new(ROOM)));
+        self.emit(inst::movq_mr::new(memory(RSP, 0), RAX));
+        self.emit(inst::movsd_c_m::new(address(RSP, 8), XMM0));
+        let vmctx = load(self);
+        self.emit(inst::movq_rm::new(RAX, memory(vmctx, head::BUILTINS)));
+        self.emit(inst::callq_m::new(memory(RAX, builtin.offset())));
+        self.emit(inst::movq_rm::new(RAX, memory(RSP, 0)));
+        self.emit(inst::movsd_a_m::new(XMM0, address(RSP, 8)));
+        self.emit(inst::addq_mi_sxb::new(RSP, Simm8::new(ROOM)));
     }
 
     /// A label that is not placed yet.

@@ -47,7 +47,7 @@
 //! If the callback does not return here, because of a trap, a `longjmp` or an exception, `frame` says to whoever comes next in the runtime that it was
 //! there, and where on the stack.
 
-use super::asm::{Assembler, If, Label, address, indexed, memory};
+use super::asm::{Assembler, If, Label, indexed, memory};
 use super::passes::Mismatch;
 use crate::objects::ObjectTypes;
 use crate::signature::{Crossing, Value};
@@ -57,9 +57,6 @@ use std::mem::offset_of;
 use wasmbridge_artifact::Builtin;
 use wasmbridge_artifact::vmctx::handles::{self, Bucket, INDEX_BITS, LENT_SLOTS, lent};
 use wasmbridge_artifact::vmctx::{callback, head};
-
-/// `xmm0`: floats are returned in it.
-const XMM0: u8 = 0;
 
 /// A parameter that the app gets a handle of.
 #[derive(Debug, Clone, Copy)]
@@ -239,18 +236,11 @@ pub(super) fn end(asm: &mut Assembler, lents: &[(Lent, u8)]) -> End {
 impl End {
     /// What happens if the runtime has come to know of the handles, or if a slot has no more generations. In the callback's frame.
     pub(super) fn finish(self, asm: &mut Assembler) {
-        const ROOM: i8 = 16;
         asm.bind(self.settled);
-        asm.emit(inst::movq_mr::new(RSI, RSP));
-        asm.emit(inst::subq_mi_sxb::new(RSP, Simm8::new(ROOM)));
-        asm.emit(inst::movq_mr::new(memory(RSP, 0), RAX));
-        asm.emit(inst::movsd_c_m::new(address(RSP, 8), XMM0));
-        asm.with_record(callback::OWNER, |record| inst::movq_rm::new(RDI, record).into());
-        asm.emit(inst::movq_rm::new(RAX, memory(RDI, head::BUILTINS)));
-        asm.emit(inst::callq_m::new(memory(RAX, Builtin::CallbackLentEnd.offset())));
-        asm.emit(inst::movq_rm::new(RAX, memory(RSP, 0)));
-        asm.emit(inst::movsd_a_m::new(XMM0, address(RSP, 8)));
-        asm.emit(inst::addq_mi_sxb::new(RSP, Simm8::new(ROOM)));
+        asm.tell_runtime(Builtin::CallbackLentEnd, |asm| {
+            asm.with_record(callback::OWNER, |record| inst::movq_rm::new(RDI, record).into());
+            RDI
+        });
         asm.jump(If::Always, self.over);
     }
 }

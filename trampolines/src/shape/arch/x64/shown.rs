@@ -52,9 +52,6 @@ use cranelift_assembler_x64::{Imm8, Simm8, Simm32, inst};
 use wasmbridge_artifact::Builtin;
 use wasmbridge_artifact::vmctx::{callback, head, shown};
 
-/// `xmm0`: floats are returned in it.
-const XMM0: u8 = 0;
-
 /// A pointer to data that is to be shown.
 pub(super) struct Shown {
     len: Len,
@@ -186,18 +183,11 @@ pub(super) fn end(asm: &mut Assembler) -> End {
 impl End {
     /// What happens if the runtime keeps a scope for the callback since. In its frame; the vmctx is in `rcx`.
     pub(super) fn finish(self, asm: &mut Assembler) {
-        const ROOM: i8 = 16;
         asm.bind(self.settled);
-        asm.emit(inst::movq_mr::new(RSI, RSP));
-        asm.emit(inst::subq_mi_sxb::new(RSP, Simm8::new(ROOM)));
-        asm.emit(inst::movq_mr::new(memory(RSP, 0), RAX));
-        asm.emit(inst::movsd_c_m::new(address(RSP, 8), XMM0));
-        asm.emit(inst::movq_mr::new(RDI, RCX));
-        asm.emit(inst::movq_rm::new(RAX, memory(RCX, head::BUILTINS)));
-        asm.emit(inst::callq_m::new(memory(RAX, Builtin::CallbackShown.offset())));
-        asm.emit(inst::movq_rm::new(RAX, memory(RSP, 0)));
-        asm.emit(inst::movsd_a_m::new(XMM0, address(RSP, 8)));
-        asm.emit(inst::addq_mi_sxb::new(RSP, Simm8::new(ROOM)));
+        asm.tell_runtime(Builtin::CallbackShown, |asm| {
+            asm.emit(inst::movq_mr::new(RDI, RCX));
+            RCX
+        });
         asm.jump(If::Always, self.over);
     }
 }
