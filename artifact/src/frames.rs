@@ -30,7 +30,8 @@ pub const CALLEE_SAVED: [&str; 5] = ["rbx", "r12", "r13", "r14", "r15"];
 /// Where a function keeps its caller's callee-saved registers. With it the signal handler gives a C caller its registers back
 /// after a trap, so that entering wasm saves none.
 ///
-/// Every function sets up a frame pointer: at `[fp]` is the caller's, at `[fp + 8]` the return address.
+/// A function that calls anything, or needs the stack, sets up a frame pointer: at `[fp]` is the caller's, at `[fp + 8]` the return address. Others may do without
+/// a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FrameLayout {
     /// For each register of [`CALLEE_SAVED`]: it is at `fp - 8 * n`; 0 if the function leaves it alone.
@@ -38,6 +39,8 @@ pub struct FrameLayout {
     /// Bytes from the function's start to the first instruction at which all of `saves` are in place. A trap before it
     /// (stack overflow, in the prologue) finds the registers untouched.
     pub prologue: u16,
+    /// It has no frame: its return address is at the stack pointer, and the frame pointer is its caller's. It calls nothing, and saves nothing.
+    pub frameless: bool,
 }
 
 /// A function in `.text`.
@@ -57,6 +60,9 @@ pub struct FunctionRecord {
     pub kind: FunctionKind,
 }
 
+/// Beside its kind in a function's record: it has no frame.
+const FRAMELESS: u8 = 0x80;
+
 impl FunctionRecord {
     /// Bytes of a record.
     pub const SIZE: usize = 24;
@@ -69,7 +75,7 @@ impl FunctionRecord {
         bytes[8..12].copy_from_slice(&self.index.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.wasm_offset.to_le_bytes());
         bytes[16..21].copy_from_slice(&self.frame.saves);
-        bytes[21] = self.kind as u8;
+        bytes[21] = self.kind as u8 | if self.frame.frameless { FRAMELESS } else { 0 };
         bytes[22..24].copy_from_slice(&self.frame.prologue.to_le_bytes());
         bytes
     }
@@ -83,6 +89,7 @@ impl FunctionRecord {
             frame: FrameLayout {
                 saves: bytes.get(16..21)?.try_into().ok()?,
                 prologue: u16::from_le_bytes(bytes.get(22..24)?.try_into().ok()?),
+                frameless: bytes[21] & FRAMELESS != 0,
             },
             kind: if bytes[21] == FunctionKind::Entry as u8 { FunctionKind::Entry } else { FunctionKind::Wasm },
         })
@@ -273,8 +280,8 @@ mod tests {
             len,
             index: start / 10,
             wasm_offset: 7,
-            frame: FrameLayout { saves: [1, 0, 3, 0, 255], prologue: 300 },
-            kind: FunctionKind::Entry,
+            frame: FrameLayout { saves: [1, 0, 3, 0, 255], prologue: 300, frameless: len == 4 },
+            kind: if len == 4 { FunctionKind::Wasm } else { FunctionKind::Entry },
         }
     }
 

@@ -1,8 +1,9 @@
 //! Compiles functions, in parallel. What comes out does not depend on which thread compiled what.
 
+use crate::leaf;
 use crate::link::frame::{Prologue, callee_saved};
 use crate::read::{Body, Input};
-use crate::translate::{self, Scratch, trap_from_clif};
+use crate::translate::{self, Scratch, Translated, trap_from_clif};
 use crate::{CompileError, Config, Progress, entry};
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
@@ -144,9 +145,8 @@ fn compile(
     worker: &mut Worker,
 ) -> Result<Compiled, CompileError> {
     worker.context.clear();
-    let ((kind, index, wasm_offset), covered) = build(job, input, isa, worker)?;
-    let compiled = finish(kind, index, wasm_offset, isa, worker).map(|compiled| Compiled { covered, ..compiled });
-    compiled.map_err(|message| {
+    let ((kind, index, wasm_offset), translated) = build(job, input, isa, worker)?;
+    finish(kind, index, wasm_offset, translated, isa, worker).map_err(|message| {
         let name = match kind {
             FunctionKind::Wasm => input.display_name(index),
             FunctionKind::Entry => entry_name(input, index),
@@ -155,8 +155,8 @@ fn compile(
     })
 }
 
-/// A function's kind, index and offset in the wasm file, and the calls in it that a standing crossing frame covers.
-type Built = ((FunctionKind, u32, u32), Vec<(u32, u32)>);
+/// A function's kind, index and offset in the wasm file, and what else there is to know of it.
+type Built = ((FunctionKind, u32, u32), Translated);
 
 /// Makes the CLIF of a job in the worker's context.
 fn build(
@@ -168,12 +168,12 @@ fn build(
     let func = &mut worker.context.func;
     match *job {
         Job::Function(body) => {
-            let covered = translate::translate(input, body, isa, func, &mut worker.scratch)?;
-            Ok(((FunctionKind::Wasm, body.function, body.body.range().start as u32), covered))
+            let translated = translate::translate(input, body, isa, func, &mut worker.scratch)?;
+            Ok(((FunctionKind::Wasm, body.function, body.body.range().start as u32), translated))
         }
         Job::Entry(ty) => {
             entry::entry(ty, input.module.func_type(ty), isa, func, &mut worker.entries);
-            Ok(((FunctionKind::Entry, ty, 0), Vec::new()))
+            Ok(((FunctionKind::Entry, ty, 0), Translated::default()))
         }
     }
 }
@@ -188,6 +188,7 @@ fn finish(
     kind: FunctionKind,
     index: u32,
     wasm_offset: u32,
+    Translated { covered, returns }: Translated,
     isa: &dyn TargetIsa,
     worker: &mut Worker,
 ) -> Result<Compiled, String> {
@@ -200,18 +201,26 @@ fn finish(
     let names = context.func.params.user_named_funcs();
     let callee = |name: UserExternalNameRef| names[name].index;
     let buffer = &compiled.buffer;
-    let prologue = Prologue::new(&buffer.unwind_info)?;
+    let (mut traps, mut addresses) = (traps(&compiled)?, addresses(&compiled, wasm_offset));
+    let (code, prologue) = match leaf::without_frame(&compiled, &context.func.signature, &returns) {
+        None => (compiled.code_buffer().to_vec(), Prologue::new(&buffer.unwind_info)?),
+        Some(code) => {
+            traps.iter_mut().for_each(|trap| trap.0 -= leaf::CUT);
+            addresses.iter_mut().for_each(|address| address.0 = address.0.saturating_sub(leaf::CUT));
+            (code, Prologue::none())
+        }
+    };
     Ok(Compiled {
         kind,
         index,
         wasm_offset,
-        code: compiled.code_buffer().to_vec(),
-        align: alignment(buffer.alignment.max(isa.function_alignment().preferred), compiled.code_buffer().len()),
+        align: alignment(buffer.alignment.max(isa.function_alignment().preferred), code.len()),
+        code,
         calls: calls(&compiled, callee)?,
-        traps: traps(&compiled)?,
-        addresses: addresses(&compiled, wasm_offset),
+        traps,
+        addresses,
         handlers: handlers(&compiled)?,
-        covered: Vec::new(),
+        covered,
         frame: prologue.layout()?,
         prologue,
     })

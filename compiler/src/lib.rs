@@ -26,6 +26,7 @@ mod dump;
 mod entry;
 mod error;
 mod image;
+mod leaf;
 mod limits;
 mod link;
 mod read;

@@ -119,6 +119,44 @@ fn saved_registers_are_where_the_frame_says() {
 }
 
 #[test]
+fn functions_that_only_compute_have_no_frame() {
+    let (file, artifact) = artifact(
+        r#"(module (import "m" "f" (func $f)) (memory 1)
+          (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+          (func (export "early") (param i32) (result i32)
+            (if (local.get 0) (then (return (i32.const 5))))
+            (loop (br_if 0 (i32.load (local.get 0))))
+            (i32.const 6))
+          (func (export "calls") call $f)
+          (func (export "many") (param i64 i64 i64 i64 i64 i64 i64) (result i64) local.get 6)
+          (func (export "looks_like_a_way_out") (result i64) (i64.const 0xc35dec8948))
+          (func (export "aligned") (result v128) (v128.const i64x2 1 2))
+          (func (export "traps") unreachable)
+          (func (export "many_and_no_return") (param i64 i64 i64 i64 i64 i64) (drop (i32.load (i32.wrap_i64 (local.get 5)))) unreachable)
+          (func (export "many_floats_and_no_return") (param f32 f32 f32 f32 f32 f32 f32 f32 f32)
+            (loop (br_if 0 (f32.eq (local.get 8) (local.get 0)))) unreachable)
+          (func (export "as_many_as_registers") (param i64 i64 i64 i64 i64 f32 f32 f32 f32 f32 f32 f32 f32) (result f32) local.get 12))"#,
+    );
+    const COUNT: usize = 10;
+    let functions: Vec<_> = artifact.functions(&file).iter().take(COUNT).collect();
+    let frameless: Vec<bool> = functions.iter().map(|function| function.frame.frameless).collect();
+    assert_eq!(frameless, [true, true, false, false, false, false, true, false, false, true]);
+    let code = |position: usize| {
+        &file[artifact.text.clone()][functions[position].start as usize..][..functions[position].len as usize]
+    };
+    for position in 0..COUNT {
+        let sets_up = code(position).starts_with(&[0x55, 0x48, 0x89, 0xe5]);
+        assert_ne!(sets_up, frameless[position], "{}", functions[position].index);
+    }
+    assert!(code(0).windows(1).any(|bytes| bytes == [0xc3]), "it returns");
+    assert_eq!(code(1).windows(5).filter(|bytes| *bytes == [0xc3, 0xcc, 0xcc, 0xcc, 0xcc]).count(), 2, "both ways out");
+    // Traps are still at their instructions.
+    let load = (functions[1].start..functions[1].start + functions[1].len)
+        .find(|&at| artifact.traps(&file).find(at) == Some(TrapCode::MemoryOutOfBounds));
+    assert!(load.is_some());
+}
+
+#[test]
 fn the_image_holds_the_leading_segments() {
     let (file, artifact) = artifact(MODULE);
     let image = artifact.module.image.unwrap();
@@ -246,7 +284,8 @@ fn unwind_information_agrees_with_the_frames() {
             assert_eq!((fde.initial_address() - text, fde.len()), (function.start.into(), function.len.into()));
             let mut context = UnwindContext::new();
             let row = fde.unwind_info_for_address(&section, &bases, &mut context, last).unwrap();
-            assert_eq!(*row.cfa(), CfaRule::RegisterAndOffset { register: X86_64::RBP, offset: 16 });
+            let (register, offset) = if function.frame.frameless { (X86_64::RSP, 8) } else { (X86_64::RBP, 16) };
+            assert_eq!(*row.cfa(), CfaRule::RegisterAndOffset { register, offset });
             let registers = [X86_64::RBX, X86_64::R12, X86_64::R13, X86_64::R14, X86_64::R15];
             for (register, words) in registers.into_iter().zip(function.frame.saves) {
                 let expected = match words {

@@ -14,15 +14,22 @@ pub(crate) fn callee_saved(number: u8) -> Option<u8> {
     NUMBERS.iter().position(|&n| n == number).map(|position| position as u8)
 }
 
-/// A function's prologue. Offsets are of the instruction after a step, in bytes from the function's start.
+/// A function's prologue.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Prologue {
+    /// how it sets up its frame; `None` if it has none
+    pub(crate) frame: Option<Setup>,
+    /// the registers that are saved, in the order of the code
+    pub(crate) saves: Vec<Save>,
+}
+
+/// How a frame is set up. Offsets are of the instruction after a step, in bytes from the function's start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Setup {
     /// after the caller's frame pointer has been pushed
     pub(crate) pushed: u32,
     /// after the frame pointer has been set
     pub(crate) framed: u32,
-    /// the registers that are saved, in the order of the code
-    pub(crate) saves: Vec<Save>,
 }
 
 /// A register that is saved.
@@ -64,9 +71,14 @@ impl Prologue {
             }
         }
         match (pushed, framed) {
-            (Some(pushed), Some((framed, _))) => Ok(Prologue { pushed, framed, saves }),
+            (Some(pushed), Some((framed, _))) => Ok(Prologue { frame: Some(Setup { pushed, framed }), saves }),
             _ => Err("the function sets up no frame".to_owned()),
         }
+    }
+
+    /// That of a function without a frame.
+    pub(crate) fn none() -> Prologue {
+        Prologue { frame: None, saves: Vec::new() }
     }
 
     /// What the signal handler must know.
@@ -74,7 +86,7 @@ impl Prologue {
     /// # Errors
     /// If the prologue is longer than the artifact can say.
     pub(crate) fn layout(&self) -> Result<FrameLayout, String> {
-        let mut layout = FrameLayout::default();
+        let mut layout = FrameLayout { frameless: self.frame.is_none(), ..FrameLayout::default() };
         for save in &self.saves {
             let position = NUMBERS.iter().position(|&n| n == save.register).expect("`Save::new` has found it");
             layout.saves[position] = save.words;
@@ -104,6 +116,7 @@ mod tests {
 
     const RBX: u8 = 3;
     const R15: u8 = 15;
+    const SETUP: Setup = Setup { pushed: 1, framed: 4 };
     const PUSH: UnwindInst = UnwindInst::PushFrameRegs { offset_upward_to_caller_sp: 16 };
     const FRAME: UnwindInst =
         UnwindInst::DefineNewFrame { offset_upward_to_caller_sp: 16, offset_downward_to_clobbers: 0 };
@@ -111,15 +124,16 @@ mod tests {
     #[test]
     fn registers_are_counted_in_words_below_the_frame_pointer() {
         let saves = vec![Save::new(20, RBX, 48, 0).unwrap(), Save::new(25, R15, 48, 40).unwrap()];
-        let prologue = Prologue { pushed: 1, framed: 4, saves };
-        assert_eq!(prologue.layout(), Ok(FrameLayout { saves: [6, 0, 0, 0, 1], prologue: 25 }));
+        let prologue = Prologue { frame: Some(SETUP), saves };
+        assert_eq!(prologue.layout(), Ok(FrameLayout { saves: [6, 0, 0, 0, 1], prologue: 25, frameless: false }));
     }
 
     #[test]
     fn a_function_that_saves_nothing_has_no_prologue_to_wait_for() {
         let prologue = Prologue::new(&[(1, PUSH), (4, FRAME)]).unwrap();
-        assert_eq!(prologue, Prologue { pushed: 1, framed: 4, saves: vec![] });
+        assert_eq!(prologue, Prologue { frame: Some(SETUP), saves: vec![] });
         assert_eq!(prologue.layout(), Ok(FrameLayout::default()));
+        assert!(Prologue::none().layout().is_ok_and(|layout| layout.frameless));
     }
 
     #[test]
@@ -128,7 +142,7 @@ mod tests {
         assert!(Save::new(9, RBX, 48, 48).is_err(), "at the frame pointer");
         assert!(Save::new(9, RBX, 48, 56).is_err(), "above the frame pointer");
         assert!(Save::new(9, RBX, 1 << 20, 0).is_err(), "a megabyte below");
-        let late = Prologue { pushed: 1, framed: 4, saves: vec![Save::new(70_000, RBX, 48, 0).unwrap()] };
+        let late = Prologue { frame: Some(SETUP), saves: vec![Save::new(70_000, RBX, 48, 0).unwrap()] };
         assert!(late.layout().is_err(), "a prologue of 70,000 bytes");
         assert!(Prologue::new(&[]).is_err(), "no frame");
     }

@@ -6,7 +6,7 @@
 //! It is made from the prologue and not by the code generator's own function, which misplaces the saved registers of a function
 //! that makes room for a tail call's arguments.
 
-use super::frame::Prologue;
+use super::frame::{Prologue, Setup};
 use cranelift_codegen::isa::TargetIsa;
 use gimli::write::{Address, CallFrameInstruction, EhFrame, EndianVec, FrameDescriptionEntry, FrameTable, Writer};
 use gimli::{DW_EH_PE_pcrel, DW_EH_PE_sdata4, LittleEndian, Register, X86_64};
@@ -40,8 +40,8 @@ pub(super) fn eh_frame(isa: &dyn TargetIsa, functions: &[Extent<'_>], distance: 
 }
 
 fn entry(address: Address, function: &Extent<'_>) -> FrameDescriptionEntry {
-    let Prologue { pushed, framed, saves } = function.prologue;
     let mut entry = FrameDescriptionEntry::new(address, function.len);
+    let Prologue { frame: Some(Setup { pushed, framed }), saves } = function.prologue else { return entry };
     entry.add_instruction(*pushed, CallFrameInstruction::CfaOffset(FRAME_TO_CFA));
     entry.add_instruction(*pushed, CallFrameInstruction::Offset(X86_64::RBP, -FRAME_TO_CFA));
     entry.add_instruction(*framed, CallFrameInstruction::CfaRegister(X86_64::RBP));

@@ -33,10 +33,10 @@ enum Return {
 
 impl Translator<'_, '_> {
     /// Translates a call.
-    pub(super) fn call(&mut self, op: &Operator<'_>, offset: u64) -> bool {
+    pub(super) fn call(&mut self, op: &Operator<'_>) -> bool {
         match *op {
             Operator::Call { function_index } if self.is_direct_import(function_index) => {
-                self.call_import(function_index, offset);
+                self.call_import(function_index);
             }
             Operator::Call { function_index } => self.call_function(function_index, Return::Here),
             Operator::ReturnCall { function_index } => self.call_function(function_index, Return::ToCaller),
@@ -85,15 +85,15 @@ impl Translator<'_, '_> {
         function < self.imported.functions && is_direct(self.module.function_type(function))
     }
 
-    /// Calls an import as a C function. The offset is the instruction's in the wasm file.
-    fn call_import(&mut self, function: u32, offset: u64) {
+    /// Calls an import as a C function.
+    fn call_import(&mut self, function: u32) {
         let ty = self.module.functions[function as usize];
         let import = self.layout.imported_function(function);
         let Some(standing) = &mut self.standing else {
             let code = self.load_fixed(types::I64, import + offset_of!(FunctionImport, direct) as i32);
             return self.call_direct(ty, code);
         };
-        standing.calls.push((offset as u32, function));
+        standing.calls.push((self.at, function));
         let code = self.load_fixed(types::I64, import + offset_of!(FunctionImport, covered) as i32);
         self.call_direct(ty, code);
         self.check_returned(self.module.func_type(ty).results.len());

@@ -9,7 +9,7 @@
 use super::{Translator, clif_type};
 use crate::CompileError;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Type, Value};
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, SourceLoc, Type, Value};
 use std::collections::HashMap;
 use wasmbridge_artifact::{TrapCode, ValType};
 use wasmparser::{BlockType, BrTable, Operator};
@@ -208,6 +208,10 @@ impl Translator<'_, '_> {
         self.reachable = true;
         if self.frames.is_empty() {
             self.end_standing();
+            // A place of its own, which no other instruction has.
+            let place = self.at + 1;
+            self.builder.set_srcloc(SourceLoc::new(place));
+            self.returns.push(place);
             self.builder.ins().return_(&self.stack);
         }
     }
@@ -262,6 +266,7 @@ impl Translator<'_, '_> {
     fn return_here(&mut self) {
         let results = self.stack.split_off(self.stack.len() - self.frames[0].results);
         self.end_standing();
+        self.returns.push(self.at);
         self.builder.ins().return_(&results);
         self.reachable = false;
     }

@@ -76,15 +76,23 @@ pub(crate) struct Scratch {
     stack: Vec<Value>,
 }
 
-/// Validates a function's body and translates it into `func`, which is empty. Returns the calls of imports that its standing crossing frame covers: where they are in
-/// the wasm file, and which import.
+/// What is to be known of a function beside its code. Places are in the wasm file.
+#[derive(Debug, Default)]
+pub(crate) struct Translated {
+    /// the calls of imports that its standing crossing frame covers: where they are, and which import
+    pub(crate) covered: Vec<(u32, u32)>,
+    /// where it returns
+    pub(crate) returns: Vec<u32>,
+}
+
+/// Validates a function's body and translates it into `func`, which is empty.
 pub(crate) fn translate(
     input: &Input<'_>,
     body: &Body<'_>,
     isa: &dyn TargetIsa,
     func: &mut Function,
     scratch: &mut Scratch,
-) -> Result<Vec<(u32, u32)>, CompileError> {
+) -> Result<Translated, CompileError> {
     let ty = input.module.function_type(body.function);
     func.name = UserFuncName::user(0, body.function);
     func.signature = wasm_signature(ty);
@@ -105,7 +113,8 @@ pub(crate) fn translate(
         translator.begin_standing();
     }
     let translated = translator.body(body, &mut validator);
-    let calls = translator.standing.take().map(|standing| standing.calls);
+    let covered = translator.standing.take().map(|standing| standing.calls).unwrap_or_default();
+    let returns = std::mem::take(&mut translator.returns);
     scratch.stack = std::mem::take(&mut translator.stack);
     scratch.validator = validator.into_allocations();
     match translated {
@@ -113,7 +122,7 @@ pub(crate) fn translate(
         // The builder's context is only fit for use again after `finalize`, which wants a finished function.
         Err(_) => scratch.builder = FunctionBuilderContext::new(),
     }
-    translated.map(|()| calls.unwrap_or_default())
+    translated.map(|()| Translated { covered, returns })
 }
 
 /// Makes the function check the stack pointer against [`head::STACK_LIMIT`] on entry. The limit changes while code runs (on the
@@ -156,6 +165,10 @@ struct Translator<'a, 'f> {
     /// what has been called, so that it is declared once
     callees: Callees,
     builtins: Builtins,
+    /// where the instruction is in the wasm file
+    at: u32,
+    /// where the function returns
+    returns: Vec<u32>,
     /// the function's own crossing frame
     standing: Option<Standing>,
     /// where a value lies while the runtime fills an array with it
@@ -194,6 +207,8 @@ impl<'a, 'f> Translator<'a, 'f> {
             reachable: true,
             callees: Callees::default(),
             builtins: Builtins::default(),
+            at: 0,
+            returns: Vec::new(),
             standing: None,
             fill_slot: None,
             branch_values: 0,
@@ -222,7 +237,8 @@ impl<'a, 'f> Translator<'a, 'f> {
         while !operators.eof() {
             let (op, offset) = operators.read_with_offset()?;
             validator.op(offset, &op).map_err(|e| CompileError::from(e).in_instruction(&name::instruction(&op)))?;
-            self.builder.set_srcloc(SourceLoc::new(offset as u32));
+            self.at = offset as u32;
+            self.builder.set_srcloc(SourceLoc::new(self.at));
             self.operator(&op, offset)?;
             self.check_size()?;
         }
@@ -244,7 +260,7 @@ impl<'a, 'f> Translator<'a, 'f> {
             || self.numeric(op)
             || self.memory(op)
             || self.control(op, offset)?
-            || self.call(op, offset)
+            || self.call(op)
             || self.exception(op)
             || self.object(op)
             || self.reference_type_op(op, offset)?

@@ -25,5 +25,5 @@
 ;; @002a                               jump block1(v14)
 ;;
 ;;                                 block1(v4: i64):
-;; @002a                               return v4
+;; @002b                               return v4
 ;; }

@@ -31,7 +31,7 @@
 ;; @002c                               jump block1(v16)
 ;;
 ;;                                 block1(v2: i32):
-;; @002c                               return v2
+;; @002d                               return v2
 ;; }
 ;; wasm-function[1]:
 ;; function u0:1(i64 vmctx, i32) -> i32 tail {

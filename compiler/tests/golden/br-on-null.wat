@@ -34,5 +34,5 @@
 ;; @002b                               trap user1
 ;;
 ;;                                 block1(v2: i64):
-;; @002c                               return v2
+;; @002d                               return v2
 ;; }

@@ -31,5 +31,5 @@
 ;; @0034                               jump block1(v3)
 ;;
 ;;                                 block1(v2: i32):
-;; @0034                               return v2
+;; @0035                               return v2
 ;; }

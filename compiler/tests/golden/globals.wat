@@ -19,5 +19,5 @@
 ;; @0043                               jump block1(v5, v6, v7)  ; v6 = 5
 ;;
 ;;                                 block1(v1: i64, v2: i32, v3: f32):
-;; @0043                               return v1, v2, v3
+;; @0044                               return v1, v2, v3
 ;; }

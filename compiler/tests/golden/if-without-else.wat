@@ -24,5 +24,5 @@
 ;; @0030                               jump block1(v4)
 ;;
 ;;                                 block1(v3: i32):
-;; @0030                               return v3
+;; @0031                               return v3
 ;; }

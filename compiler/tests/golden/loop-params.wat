@@ -24,5 +24,5 @@
 ;; @002e                               jump block1(v4)
 ;;
 ;;                                 block1(v2: i32):
-;; @002e                               return v2
+;; @002f                               return v2
 ;; }

@@ -19,5 +19,5 @@
 ;; @002a                               jump block1(v7)
 ;;
 ;;                                 block1(v1: i32):
-;; @002a                               return v1
+;; @002b                               return v1
 ;; }

@@ -12,7 +12,7 @@
 ;; @0027                               jump block1
 ;;
 ;;                                 block1:
-;; @0027                               return
+;; @0028                               return
 ;; }
 ;; g:
 ;; function u0:1(i64 vmctx) -> i64 tail {
@@ -26,5 +26,5 @@
 ;; @002c                               jump block1(v3)
 ;;
 ;;                                 block1(v1: i64):
-;; @002c                               return v1
+;; @002d                               return v1
 ;; }

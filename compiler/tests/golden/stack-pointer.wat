@@ -20,5 +20,5 @@
 ;; @0035                               jump block1(v5)
 ;;
 ;;                                 block1(v1: i32):
-;; @0035                               return v1
+;; @0036                               return v1
 ;; }

@@ -54,5 +54,5 @@
 ;; @003f                               jump block1
 ;;
 ;;                                 block1:
-;; @003f                               return
+;; @0040                               return
 ;; }

@@ -1,7 +1,7 @@
 //! Walking from a fault to the trampoline through which C entered, on x86-64.
 //!
 //! All frames on the way are of code that wasmbridge made: wasm functions and thunks. Each has a frame pointer (but for what call instructions
-//! call for an import, which can only be the innermost and has its return address at the stack pointer), and the tables say
+//! call for an import, and wasm functions that need no frame: these can only be the innermost and have their return address at the stack pointer), and the tables say
 //! which callee-saved registers it keeps where. What the walk restores is therefore what the trampoline's C caller expects
 //! after the call (System V psABI, 3.2.1): `rbx`, `rbp`, `r12` to `r15` and the stack pointer.
 
@@ -98,6 +98,14 @@ unsafe fn walk(
     let mut is_return = usize::from(sp.is_none());
     loop {
         let located = reader.locate(pc - is_return)?;
+        if located.frame.frameless {
+            // It calls nothing, so it is where the thread has stopped.
+            visit(pc);
+            // SAFETY: the return address of a function without a frame is at its stack pointer, and the frame pointer is its caller's.
+            pc = unsafe { *(sp.filter(|_| is_return == 0)? as *const usize) };
+            is_return = 1;
+            continue;
+        }
         if is_return == 1 || pc - located.start >= usize::from(located.frame.prologue) {
             // SAFETY: past its prologue, the function's frame holds what its layout says.
             unsafe { restore(&located, fp, &mut saved) };
