@@ -176,6 +176,9 @@ builtins! {
     /// `(vmctx, crossing frame's `frame`) -> 1 to go on, 0 to trap`: as [`Builtin::ThunkReturned`], for a wasm function whose own crossing frame stands. It
     /// still does afterwards.
     CoveredReturned = "covered_returned" (I64, I64) -> I32;
+
+    /// `(vmctx)`: a C function has returned that was passed functions until then.
+    ThunkFunctionsEnd = "thunk_functions_end" (I64);
 }
 
 #[cfg(test)]

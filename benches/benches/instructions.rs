@@ -31,6 +31,19 @@ fn wasm_add() -> Case<Add> {
     Case { function: app.add(), ints: std::ptr::null(), app: Some(app) }
 }
 
+/// An app that has had a callback of the signature: its code has been compiled.
+fn wasm_made() -> App {
+    let app = App::new();
+    make_and_free(&app);
+    app
+}
+
+fn make_and_free(app: &App) {
+    let made = app.instance.callback("int bench_add(int, int)", &CallbackOptions::default());
+    // SAFETY: nobody else has it, nor calls it.
+    unsafe { release_callback(made.expect("the prototype fits")) }.expect("it is alive");
+}
+
 fn native_add() -> Case<Add> {
     Case { function: bench_add, ints: std::ptr::null(), app: None }
 }
@@ -65,7 +78,11 @@ fn native_import_leaf() -> Case<unsafe extern "C" fn(c_int) -> c_int> {
 
 fn wasm_import_function() -> Case<unsafe extern "C" fn(c_int) -> c_int> {
     let app = App::new();
-    Case { function: app.import_function(), ints: std::ptr::null(), app: Some(app) }
+    let function = app.import_function();
+    // The code of the callback is compiled when a function is passed for the first time.
+    // SAFETY: a function of an int.
+    unsafe { function(1) };
+    Case { function, ints: std::ptr::null(), app: Some(app) }
 }
 
 fn native_import_function() -> Case<unsafe extern "C" fn(c_int) -> c_int> {
@@ -195,15 +212,12 @@ fn callback_handle(case: Case<WithObject>) -> (c_int, Option<App>) {
 
 // A callback of a known signature is made and freed.
 #[library_benchmark]
-#[bench::wasm(args = (), setup = wasm_add, config = budget(CREATE))]
-fn create(case: Case<Add>) -> Option<App> {
-    let app = case.app.as_ref().expect("the wasm case");
+#[bench::wasm(args = (), setup = wasm_made, config = budget(CREATE))]
+fn create(app: App) -> App {
     for _ in 0..CALLS {
-        let made = app.instance.callback("int bench_add(int, int) [leaf]", &CallbackOptions::default());
-        // SAFETY: nobody else has it, nor calls it.
-        unsafe { release_callback(made.expect("it did before")) }.expect("it is alive");
+        make_and_free(&app);
     }
-    case.app
+    app
 }
 
 // One instance more of a module that is loaded, with a memory of 16 MiB and five imports.

@@ -92,6 +92,7 @@ pub(crate) static TABLE: Table = table! {
     CallVariadic: call_variadic,
     CallbackShown: callback_shown,
     CoveredReturned: covered_returned,
+    ThunkFunctionsEnd: thunk_functions_end,
 };
 
 /// What a status says.
@@ -545,25 +546,17 @@ unsafe extern "C" fn thunk_result(record: *const ThunkRecord, value: u64) -> u64
 }
 
 unsafe extern "C" fn thunk_function(record: *const ThunkRecord, argument: u32, index: u32) -> u64 {
-    use wasmbridge_trampolines::Crossing;
     // SAFETY: called by a thunk.
     let (instance, info) = unsafe { thunk(record) };
-    let param = &info.signature.params[argument as usize];
-    let Crossing::Function { signature, .. } = &param.crossing else {
-        unreachable!("thunks ask for function pointers only where the signature has one")
-    };
-    let converted = match index {
-        0 if param.nonnull => Err(format!(
-            "{} is NULL, the prototype says [nonnull]",
-            value_name(&info.signature, Some(argument as usize))
-        )),
-        0 => Ok(0),
-        _ => instance.function_pointer(signature, info, argument as usize, index),
-    };
-    converted.unwrap_or_else(|why| {
+    instance.function_pointer(info, argument as usize, index).unwrap_or_else(|why| {
         refuse_thunk(instance, why);
         u64::MAX
     })
+}
+
+unsafe extern "C" fn thunk_functions_end(vmctx: *mut VmHead) {
+    // SAFETY: called by a thunk.
+    unsafe { instance(vmctx) }.end_calls();
 }
 
 unsafe extern "C" fn thunk_range(record: *const ThunkRecord, value: u64) {

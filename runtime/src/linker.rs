@@ -9,7 +9,7 @@ use crate::exception::{Tag, TagData};
 use crate::group::Group;
 use crate::host::{self, Caller, HostFunction, Stop};
 use crate::instance::build::{self, link_error};
-use crate::instance::{Instance, InstanceData};
+use crate::instance::{FunctionParam, Instance, InstanceData};
 use crate::memory::Memory;
 use crate::module::Module;
 use crate::table::Table;
@@ -82,9 +82,16 @@ pub(crate) struct ThunkInfo {
     pub(crate) signature: Arc<Signature>,
     /// the host's function, where the C function is [`host::call`]
     pub(crate) host: Option<Arc<HostFunction>>,
+    /// parameters that are functions
+    pub(crate) functions: Box<[FunctionParam]>,
 }
 
 impl ThunkInfo {
+    pub(crate) fn new(signature: Arc<Signature>, host: Option<Arc<HostFunction>>) -> ThunkInfo {
+        let functions = FunctionParam::all(&signature);
+        ThunkInfo { signature, host, functions }
+    }
+
     /// The C function's name.
     pub(crate) fn name(&self) -> &str {
         self.signature.name.as_deref().unwrap_or("(unnamed function)")

@@ -5,7 +5,7 @@ mod common;
 use common::instance_with;
 use std::cell::Cell;
 use std::ffi::c_int;
-use wasmbridge_runtime::{CallbackOptions, Instance, NativeFn, Value, callback_refusals};
+use wasmbridge_runtime::{CallbackOptions, Instance, NativeFn, Value, callback_refusals, release_callback};
 
 type IntFn = extern "C" fn(c_int) -> c_int;
 
@@ -31,6 +31,12 @@ extern "C" fn give_back(function: IntFn) -> c_int {
     function(100)
 }
 
+/// Keeps the second function and calls each that is not NULL.
+extern "C" fn second(first: Option<IntFn>, second: IntFn, n: c_int) -> c_int {
+    KEPT.set(Some(second));
+    first.map_or(0, |first| first(n)) + second(n)
+}
+
 /// Calls the app, which calls the others.
 const APP: &str = r#"
 (module
@@ -42,6 +48,7 @@ const APP: &str = r#"
   (import "env" "remove_plain" (func $remove_plain (param i32) (result i32)))
   (import "env" "add_plain" (func $add_plain (param i32)))
   (import "env" "set" (func $set (param i32)))
+  (import "env" "second" (func $second (param i32 i32 i32) (result i32)))
   (memory 1)
   (table 10 funcref)
   (elem (i32.const 1) $increment $nest $trap $other)
@@ -55,12 +62,15 @@ const APP: &str = r#"
   (func (export "remove") (param i32) (result i32) (call $remove (local.get 0)))
   (func (export "remove_plain") (param i32) (result i32) (call $remove_plain (local.get 0)))
   (func (export "add_plain") (param i32) (call $add_plain (local.get 0)))
-  (func (export "set") (param i32) (call $set (local.get 0))))"#;
+  (func (export "set") (param i32) (call $set (local.get 0)))
+  (func (export "second") (param i32 i32 i32) (result i32) (call $second (local.get 0) (local.get 1) (local.get 2)))
+  (func (export "put") (param i32 i32) (table.set (local.get 0) (table.get (local.get 1)))))"#;
 
 fn app() -> Instance {
     let run = run as extern "C" fn(IntFn, c_int) -> c_int as *const u8;
     let keep = keep as extern "C" fn(IntFn) as *const u8;
     let give_back = give_back as extern "C" fn(IntFn) -> c_int as *const u8;
+    let second = second as extern "C" fn(Option<IntFn>, IntFn, c_int) -> c_int as *const u8;
     instance_with(
         APP,
         &[
@@ -72,6 +82,7 @@ fn app() -> Instance {
             ("void add_plain(int (*f[scope: until remove_plain])(int))", keep),
             ("int remove_plain(int (*f)(int))", give_back),
             ("void set(int (*f)(int))", keep),
+            ("int second(int (*f[scope: call])(int), int (*g[scope: call, nonnull])(int), int n)", second),
         ],
     )
 }
@@ -96,6 +107,70 @@ fn a_callback_for_a_call_ends_with_it() {
     assert_eq!(call(&app, "run", &[4, 2]), 154);
     assert_ne!(kept() as usize, address as usize, "no other function gets its address");
     assert_eq!((address(5), kept()(5)), (0, 0));
+}
+
+#[test]
+fn each_parameter_is_passed_what_the_table_has_now() {
+    let app = app();
+    // By one parameter, in turn; and at one index, in turn.
+    for _ in 0..3 {
+        assert_eq!(call(&app, "run", &[1, 3]), 6);
+        let increment = kept();
+        assert_eq!(call(&app, "run", &[4, 3]), 231);
+        let other = kept();
+        call(&app, "put", &[5, 1]);
+        assert_eq!(call(&app, "run", &[5, 3]), 6);
+        assert_eq!(kept() as usize, increment as usize);
+        call(&app, "put", &[5, 4]);
+        assert_eq!(call(&app, "run", &[5, 3]), 231);
+        assert_eq!(kept() as usize, other as usize);
+        assert_eq!((increment(1), other(1)), (0, 0));
+    }
+    call(&app, "put", &[5, 9]);
+    let null = app.call("run", &[Value::I32(5), Value::I32(3)]).unwrap_err();
+    assert!(null.message().contains("`run` argument 1 (`f`): index 5 of the app's table is null"), "{null}");
+    assert!(app.call("run", &[Value::I32(10), Value::I32(3)]).unwrap_err().message().contains("outside"));
+    assert_eq!(call(&app, "run", &[1, 3]), 6);
+}
+
+#[test]
+fn a_function_whose_callback_was_freed_is_passed_by_a_new_one() {
+    let app = app();
+    for _ in 0..100 {
+        assert_eq!(call(&app, "run", &[1, 3]), 6);
+        // SAFETY: C does not call it any more.
+        unsafe { release_callback(NativeFn(kept() as *const u8)) }.unwrap();
+        // Another function may have its address now.
+        assert_eq!(call(&app, "run", &[4, 1]), 77);
+    }
+    call(&app, "set", &[1]);
+    let set = kept();
+    // SAFETY: as above.
+    unsafe { release_callback(NativeFn(set as *const u8)) }.unwrap();
+    call(&app, "set", &[1]);
+    assert_eq!(kept()(1), 2);
+}
+
+#[test]
+fn all_functions_of_a_call_end_with_it() {
+    let app = app();
+    for _ in 0..3 {
+        assert_eq!(call(&app, "second", &[1, 4, 5]), 6 + 77);
+        assert_eq!(kept()(1), 0);
+        // NULL is passed without a callback, where it may be.
+        assert_eq!(call(&app, "second", &[0, 4, 5]), 77);
+        assert_eq!(kept()(1), 0);
+        assert_eq!(call(&app, "second", &[4, 4, 5]), 154);
+        assert_eq!(kept()(1), 0);
+        let null = app.call("second", &[Value::I32(1), Value::I32(0), Value::I32(5)]).unwrap_err();
+        assert!(null.message().contains("`second` argument 2 (`g`): it is NULL"), "{null}");
+        // The first one was held already when the second was refused.
+        assert_eq!(call(&app, "second", &[0, 4, 5]), 77);
+        let first = app.callback_at(1, "int first(int)", &CallbackOptions::default());
+        assert!(first.is_ok());
+        // SAFETY: nobody else has it.
+        unsafe { release_callback(first.unwrap()) }.unwrap();
+    }
 }
 
 #[test]

@@ -98,11 +98,11 @@ fn convert_all(
                 Crossing::Struct(record) => unsafe {
                     super::structs::argument_out(instance, copies, info.name(), record, value)
                 },
-                Crossing::Function { .. } if value == 0 => Ok(0),
-                Crossing::Function { signature: callback, .. } if index < info.signature.params.len() => {
-                    slots[index] = instance.function_pointer(callback, info, index, value as u32)?;
+                Crossing::Function { .. } if index < info.signature.params.len() => {
+                    slots[index] = instance.function_pointer(info, index, value as u32)?;
                     continue;
                 }
+                Crossing::Function { .. } if value == 0 => Ok(0),
                 // A variable argument is not the call's to hold: C may keep it for good.
                 Crossing::Function { .. } => pointer_like(instance, &param.crossing, value, param.is_const),
                 _ => {

@@ -18,7 +18,7 @@ use super::{InstanceData, Thunk};
 use crate::addresses::AddressMap;
 use crate::callback::{self, CallbackOptions, Name, NativeFn, Shared};
 use crate::code::stamped::Slot;
-use crate::crossing::{Refused, value_name};
+use crate::crossing::Refused;
 use crate::error::{Error, ErrorKind};
 use crate::linker::ThunkInfo;
 use crate::table::Table;
@@ -50,6 +50,8 @@ pub(super) struct Functions {
     pub(super) held_by_calls: RefCell<Vec<HeldByCall>>,
     /// there has been a callback
     pub(super) stamped: Cell<bool>,
+    /// how many callbacks there were that are freed
+    pub(super) freed: Cell<u64>,
     /// something that the app can call returns what lasts as long as a scope, so every callback must open one
     need_scopes: Cell<bool>,
 }
@@ -69,7 +71,8 @@ struct NativeFunction {
 }
 
 /// What a function becomes in C.
-enum Out {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Out {
     Native(*const u8),
     /// who holds it is not said yet
     Callback(Slot),
@@ -86,6 +89,7 @@ impl Functions {
             reserved: RefCell::default(),
             held_by_calls: RefCell::default(),
             stamped: Cell::new(false),
+            freed: Cell::new(0),
             need_scopes: Cell::new(need_scopes),
         }
     }
@@ -123,31 +127,6 @@ fn gives_shown(crossing: &Crossing) -> bool {
 
 // Out: from the app to C.
 impl InstanceData {
-    /// A function of the app's table as a C function pointer, for a parameter of a C function.
-    pub(crate) fn function_pointer(
-        &self,
-        signature: &Signature,
-        caller: &ThunkInfo,
-        argument: usize,
-        index: u32,
-    ) -> Result<u64, Refused> {
-        if Self::is_first_function(caller, argument) {
-            self.end_calls();
-        }
-        let Crossing::Function { scope, policy, .. } = &caller.signature.params[argument].crossing else {
-            unreachable!("the argument is a function")
-        };
-        let converted = self.convert_out(signature, policy, index, *scope == Scope::Once);
-        let out = converted.map_err(|why| format!("{}: {why}", value_name(&caller.signature, Some(argument))))?;
-        match out {
-            Out::Native(native) => Ok(native as u64),
-            Out::Callback(slot) => {
-                self.hold(slot.record, caller, argument);
-                Ok(slot.entry as u64)
-            }
-        }
-    }
-
     /// A function of the app's table as a C function pointer that C keeps for good.
     pub(crate) fn function_out(&self, signature: &Signature, policy: &Policy, index: u32) -> Result<u64, Refused> {
         match self.convert_out(signature, policy, index, false)? {
@@ -190,7 +169,18 @@ impl InstanceData {
     }
 
     fn convert_out(&self, signature: &Signature, policy: &Policy, index: u32, once: bool) -> Result<Out, Refused> {
-        let funcref = self.table_function(0, index)?;
+        self.convert_function_out(signature, policy, index, self.table_function(0, index)?, once)
+    }
+
+    /// The function at an index of the app's table, in C.
+    pub(super) fn convert_function_out(
+        &self,
+        signature: &Signature,
+        policy: &Policy,
+        index: u32,
+        funcref: *const VmFuncRef,
+        once: bool,
+    ) -> Result<Out, Refused> {
         let known = self.known_nested(signature);
         if let Some(native) = self.native_behind(funcref, &known.signature) {
             return Ok(Out::Native(native));
@@ -302,6 +292,7 @@ impl InstanceData {
     pub(crate) fn forget_callback(&self, funcref: *const VmFuncRef, signature: &Arc<Signature>) {
         let freed = self.functions.callbacks.borrow_mut().remove(&(funcref as usize, Arc::as_ptr(signature) as usize));
         if let Some(freed) = freed {
+            self.functions.freed.update(|count| count + 1);
             self.functions.held_by_calls.borrow_mut().retain(|held| !held.is_of(freed.record));
             self.shadows.forget(freed.record);
             self.scopes.forget(freed.record);
@@ -312,6 +303,7 @@ impl InstanceData {
     /// The host gives the instance up: its callbacks refuse from now on.
     pub(crate) fn kill_callbacks(&self) {
         self.functions.held_by_calls.borrow_mut().clear();
+        self.functions.freed.update(|count| count + 1);
         for slot in self.functions.callbacks.borrow_mut().drain() {
             // SAFETY: stamped by this instance and not freed, or it would have been forgotten.
             unsafe { callback::kill(slot.1.record) };
@@ -358,7 +350,7 @@ impl InstanceData {
         if needs_scope(&signature) {
             self.functions.need_scopes.set(true);
         }
-        let info = Box::new(ThunkInfo { signature, host: None });
+        let info = Box::new(ThunkInfo::new(signature, None));
         let record = ThunkRecord {
             vmctx: self.vmctx,
             function: native.0,

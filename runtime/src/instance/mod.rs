@@ -26,6 +26,7 @@ mod functions;
 mod handle;
 mod known;
 mod objects;
+mod passed;
 mod poll;
 mod scoped;
 mod segments;
@@ -35,6 +36,7 @@ mod tables;
 mod windows;
 
 pub use handle::{Instance, MemoryView};
+pub(crate) use passed::FunctionParam;
 pub(crate) use stop::Admission;
 
 use self::functions::Functions;

@@ -8,7 +8,7 @@ use super::InstanceData;
 use crate::callback;
 use crate::linker::ThunkInfo;
 use wasmbridge_artifact::vmctx::{CallbackRecord, CrossingFrame};
-use wasmbridge_trampolines::{Crossing, Scope};
+use wasmbridge_trampolines::Scope;
 
 /// A callback that is held until a call returns.
 #[derive(Debug, Clone, Copy)]
@@ -25,14 +25,13 @@ impl HeldByCall {
 }
 
 impl InstanceData {
-    /// An app passes a callback to a C function as this argument.
-    pub(super) fn hold(&self, record: *mut CallbackRecord, caller: &ThunkInfo, argument: usize) {
+    /// An app passes a callback to a C function, which keeps it so long.
+    pub(super) fn hold(&self, record: *mut CallbackRecord, caller: &ThunkInfo, scope: &Scope) {
         // SAFETY: a callback of this instance's, which is not freed.
         let holds = unsafe { callback::holds(record) };
         if holds.is_forever() {
             return;
         }
-        let Crossing::Function { scope, .. } = &caller.signature.params[argument].crossing else { return };
         // The function that ends a hold may want the callback until it returns.
         let given_back = holds.end_until(caller.name());
         match scope {
@@ -54,26 +53,18 @@ impl InstanceData {
     /// Ends what was held by calls that are over.
     pub(crate) fn end_calls(&self) {
         self.end_copies();
-        let innermost = self.crossings_now();
         let mut held = self.functions.held_by_calls.borrow_mut();
         if held.is_empty() {
             return;
         }
-        held.retain(|held| {
-            let over = held.frame < innermost;
-            if over {
-                // SAFETY: a callback of this instance's: `forget_callback` removes those that are freed.
-                unsafe {
-                    callback::holds(held.record).end_call();
-                    callback::end_unless_held(held.record);
-                }
+        let innermost = self.crossings_now();
+        // Who adds to them has ended before what is over, so those of the innermost calls are the last ones.
+        while let Some(over) = held.pop_if(|held| held.frame < innermost) {
+            // SAFETY: a callback of this instance's: `forget_callback` removes those that are freed.
+            unsafe {
+                callback::holds(over.record).end_call();
+                callback::end_unless_held(over.record);
             }
-            !over
-        });
-    }
-
-    /// Whether an argument is the first function that a call converts: nothing of that call is held yet.
-    pub(super) fn is_first_function(caller: &ThunkInfo, argument: usize) -> bool {
-        !caller.signature.params[..argument].iter().any(|p| matches!(p.crossing, Crossing::Function { .. }))
+        }
     }
 }

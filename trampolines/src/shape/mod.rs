@@ -12,7 +12,7 @@
 //! | number | normalised, `long` range-checked | normalised, `long` widened |
 //! | pointer | in the memory's 4 GiB: its low half; else [`CallbackPointer`] or [`ThunkResult`] | inside the memory: the address; else [`ThunkPointer`] or [`CallbackResult`] |
 //! | `[user]` | its low half | zero-extended |
-//! | function pointer | slots | a thunk's parameter: [`ThunkFunction`]; a callback's result: slots |
+//! | function pointer | slots | a thunk's parameter: [`ThunkFunction`], and [`ThunkFunctionsEnd`] if it ends with the call; a callback's result: slots |
 //! | `[handle]` | slots | a thunk's parameter: [`ThunkPointer`]; a callback's result: slots |
 //! | `[window]` | in a fast entry: where its region is open, its low half; else slots | |
 //! | all others | slots | slots |
@@ -51,6 +51,7 @@
 //! [`ThunkPointer`]: wasmbridge_artifact::Builtin::ThunkPointer
 //! [`ThunkResult`]: wasmbridge_artifact::Builtin::ThunkResult
 //! [`ThunkFunction`]: wasmbridge_artifact::Builtin::ThunkFunction
+//! [`ThunkFunctionsEnd`]: wasmbridge_artifact::Builtin::ThunkFunctionsEnd
 //! [`Signature::needs_slots`]: crate::signature::Signature::needs_slots
 
 mod arch;

@@ -8,6 +8,7 @@
 //!   result = record.function(arguments...)
 //!   pop the crossing frame
 //!   if the frame was not the innermost one any more:           thunk_returned, or a trap
+//!   functions that C had until now:                            thunk_functions_end
 //!   result: converted inline, or stored in slot 0 and         thunk_leave, or a trap
 //! ```
 //!
@@ -52,6 +53,7 @@ pub(super) fn build(
     } else {
         thunk.convert_arguments(&mut params);
         let result = thunk.call(&params);
+        let result = thunk.end_functions(result);
         thunk.convert_result(result.first().copied());
     }
     thunk.emit.finish(config);
@@ -325,6 +327,21 @@ impl<'a> Thunk<'a> {
         let (record, vmctx) = (joined[0], joined[1]);
         self.at = Here { record, vmctx };
         result
+    }
+
+    /// Has a builtin end what C had until it returned. Where slots are converted, that does it.
+    fn end_functions(&mut self, result: Vec<Value>) -> Vec<Value> {
+        if !self.signature.ends_functions() {
+            return result;
+        }
+        let emit = &mut self.emit;
+        let Here { record, vmctx } = self.at;
+        let spilled = emit.spill(&[&[record], &result[..]].concat());
+        emit.builtin(Builtin::ThunkFunctionsEnd, vmctx, &[vmctx]);
+        let mut reloaded = emit.reload(&spilled);
+        let record = reloaded.remove(0);
+        self.at = Here { record, vmctx: emit.load_pointer(record, thunk::VMCTX) };
+        reloaded
     }
 
     fn call_function(&mut self, function: Value, vmctx: Value, values: &[Value]) -> Vec<Value> {

@@ -229,13 +229,17 @@ impl Signature {
         // of one.
         let inline = |value: &Value, asks: bool| match value.crossing {
             Crossing::Scalar(_) | Crossing::Pointer { .. } | Crossing::User => true,
-            // What lasts until the call returns is ended by the builtin after it.
-            Crossing::Function { ref scope, .. } => asks && *scope != Scope::Call,
+            Crossing::Function { .. } => asks,
             _ => false,
         };
         let asks = kind == ShapeKind::Thunk;
         !(self.params.iter().all(|v| inline(v, asks) || matches!(v.crossing, Crossing::Handle { ends: false, .. }))
             && self.result.iter().all(|v| inline(v, false) || (!asks && v.is_measured_by_numbers())))
+    }
+
+    /// Whether functions are among the parameters that the C function has until it returns.
+    pub fn ends_functions(&self) -> bool {
+        self.params.iter().any(|param| matches!(param.crossing, Crossing::Function { scope: Scope::Call, .. }))
     }
 
     /// Whether the result is a pointer of which it is said how much is behind it: that depends on the arguments.

@@ -473,7 +473,7 @@ fn slots_are_needed_where_a_value_takes_more_than_a_check() {
     assert_eq!(needs("double f(int, void *, void *[user], long)"), [false, false]);
     assert_eq!(needs("void f(const char *[str])"), [true, true]);
     assert_eq!(needs("void f(int (*)(int))"), [true, false]);
-    assert_eq!(needs("void f(int (*g[scope: call])(int))"), [true, true]);
+    assert_eq!(needs("void f(int (*g[scope: call])(int))"), [true, false]);
     assert_eq!(needs("void (*f(int))(int)"), [true, true]);
     assert_eq!(needs("FILE *f(void) [handle]"), [true, true]);
     assert_eq!(needs("void *f(void *[user], unsigned n) [inout: n]"), [false, true]);

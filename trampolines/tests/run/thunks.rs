@@ -245,6 +245,25 @@ fn function_pointers_are_asked_for() {
 }
 
 #[test]
+fn functions_of_a_call_end_when_it_has_returned() {
+    extern "C" fn half(_: u64, _: i32) -> f64 {
+        0.5
+    }
+    let prototype = "double f(int (*cb[scope: call])(int), int)";
+    let mut thunk = Thunk::new(prototype, half as *const u8);
+    answer(0x5000);
+    let result = thunk.run(&[33, 1]);
+    let record = &raw const *thunk.record as u64;
+    let vmctx = &raw const *thunk.world.head as u64;
+    assert_eq!(
+        called(),
+        [(Builtin::ThunkFunction, vec![record, 0, 33]), (Builtin::ThunkFunctionsEnd, vec![vmctx])],
+        "{prototype}"
+    );
+    assert_eq!(f64::from_bits(result), 0.5);
+}
+
+#[test]
 fn slots_are_converted_by_the_builtins() {
     let mut thunk = Thunk::new("int f(const char *s[str], unsigned char n)", note as *const u8);
     add_to_cells(2);
