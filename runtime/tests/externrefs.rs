@@ -112,6 +112,16 @@ fn collections_come_by_themselves() {
 }
 
 #[test]
+fn collections_come_again_while_the_app_keeps_something() {
+    let app = app_of(&engine());
+    call(&app, "fill", &[]).unwrap();
+    call(&app, "waste", &[20_000]).unwrap();
+    let all = destroyed().len();
+    assert!(all > 15_000, "{all} of 20,000");
+    assert_eq!(call(&app, "numbers", &[]).unwrap(), 15);
+}
+
+#[test]
 fn under_stress_nothing_that_is_in_use_goes() {
     let app = app_of(&Engine::new(Config { gc_stress: true, ..Config::default() }).unwrap());
     call(&app, "fill", &[]).unwrap();

@@ -75,7 +75,9 @@ impl HandleTable {
 
     /// Whether there are so many new ones that a collection is worth it.
     pub(crate) fn is_collection_due(&self) -> bool {
-        self.collected.since >= self.collected.handles.len().max(MIN_THRESHOLD)
+        let Collected { since, handles, .. } = &self.collected;
+        // As many as the last one has left, and those that have been given since are not of these.
+        *since >= handles.len().saturating_sub(*since).max(MIN_THRESHOLD)
     }
 
     /// Ends the handles that no externref has any more. Whether there is something to be destroyed.
