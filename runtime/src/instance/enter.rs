@@ -4,6 +4,7 @@ use super::InstanceData;
 use crate::error::{Error, ErrorKind, Trap};
 use crate::trap::{backtrace, native};
 use crate::value::Value;
+use std::sync::Arc;
 use wasmbridge_artifact::TrapCode;
 use wasmbridge_artifact::vmctx::{EntryRecord, VmFuncRef, entry};
 
@@ -57,7 +58,10 @@ impl InstanceData {
         self.close_idle_windows();
         group.check_entry(here)?;
         // A `longjmp` or an exception out of an earlier call may have left crossings behind.
-        group.lock().members.iter().for_each(|member| member.drop_stale(here));
+        {
+            let state = group.lock();
+            state.members.iter().for_each(|member| member.drop_stale(here, &state.members));
+        }
         if self.depth.get() == 0 && !self.has_crossings() {
             // SAFETY: the vmctx is live, and no code of the instance runs.
             unsafe { (*self.outermost).stack_pointer = (*self.vmctx).stack_pointer };
@@ -84,19 +88,19 @@ impl InstanceData {
     /// Drops crossings that a `longjmp` or an exception has skipped. The host's frames lie above `here`, by how much is not known: a crossing just above
     /// it is dropped if its frame has been written over. One that has not been is dropped by the next callback, and costs nothing until
     /// then but the bytes of the app's own stack that it had in use. But if a callback was shown a window, the unwinder is asked whether it is there.
-    fn drop_stale(&self, here: usize) {
+    fn drop_stale(&self, here: usize, members: &[Arc<InstanceData>]) {
         let high = self.stack.get().high;
         while self.call_windows.are_used()
             && let Some(callback) = self.scopes.innermost_shown()
             && native::is_in_callback(callback) == Some(false)
         {
-            self.drop_below(callback);
+            self.drop_below(callback, members);
         }
         while let Some(frame) = self.crossings().next() {
             if frame.frame > here && backtrace::waits(&frame, high) {
                 break;
             }
-            self.drop_below(frame.frame);
+            self.drop_below(frame.frame, members);
         }
     }
 
@@ -139,7 +143,9 @@ impl Drop for Running<'_> {
             self.instance.close_scope(self.here);
             self.instance.end_calls();
         } else {
-            self.instance.group().lock().members.iter().for_each(|member| member.drop_below(self.here));
+            let group = self.instance.group();
+            let state = group.lock();
+            state.members.iter().for_each(|member| member.drop_below(self.here, &state.members));
         }
         self.instance.depth.set(self.instance.depth.get() - 1);
         if self.finished {

@@ -41,7 +41,7 @@ impl InstanceData {
             _ => state.members.iter().find_map(|m| m.refusal.take()),
         };
         for member in &state.members {
-            member.drop_below(capture.frame_pointer);
+            member.drop_below(capture.frame_pointer, &state.members);
         }
         if state.pending.is_none() {
             let exception = match capture.code {
@@ -112,7 +112,7 @@ impl InstanceData {
             return Admission::Failed;
         }
         // What is left is a crossing whose thunk lies below the caller: a `longjmp` has skipped it.
-        self.drop_below(sp);
+        self.drop_below(sp, &state.members);
         Admission::Entered
     }
 
@@ -144,10 +144,21 @@ impl InstanceData {
 
     /// Forgets crossings and scopes of native frames below an address, and puts the guest's stack pointer back to where the innermost
     /// crossing that is left has it. Who may not enter still may not.
-    pub(crate) fn drop_below(&self, native_addr: usize) {
-        self.close_scope(native_addr);
+    ///
+    /// A callback that has led to a crossing which is forgotten is over, too, though its frame may lie above the address: C, which is there now, is not between a crossing and the
+    /// callback, nor can a callback call C without a crossing. So all scopes go up to the next crossing of the group's, whose `members` these are.
+    pub(crate) fn drop_below(&self, native_addr: usize, members: &[Arc<InstanceData>]) {
+        let is_below = |crossing: &CrossingFrame| crossing.frame <= native_addr;
+        let ended = if self.crossings().next().is_some_and(|innermost| is_below(&innermost)) {
+            let others = members.iter().flat_map(|member| member.crossings());
+            let left = self.crossings().chain(others).filter(|crossing| !is_below(crossing));
+            left.map(|crossing| crossing.frame - 1).min().unwrap_or(self.stack.get().high)
+        } else {
+            native_addr
+        };
+        self.close_scope(ended);
         self.close_idle_windows();
-        let dropped = self.crossings().take_while(|crossing| crossing.frame <= native_addr).count();
+        let dropped = self.crossings().take_while(is_below).count();
         // SAFETY: as many are in the array below the outermost one, which is nobody's.
         let left = unsafe { self.innermost().add(dropped) };
         self.set_innermost(left);
@@ -180,7 +191,8 @@ impl InstanceData {
 
     /// Drops the crossings that a `longjmp` has skipped below the one with this `frame`, to which C has returned.
     fn drop_skipped(&self, frame: usize) -> *mut CrossingFrame {
-        self.drop_below(frame - 1);
+        // Above them is the own one, whoever else has some.
+        self.drop_below(frame - 1, &[]);
         let own = self.innermost();
         // SAFETY: the innermost crossing is in the array.
         debug_assert_eq!(unsafe { (*own).frame }, frame, "a crossing stays until C returns to it");
