@@ -354,9 +354,7 @@ pub(crate) fn is_unwind_table(section: &[u8], start: usize, text: &Range<usize>)
 
 fn unwind_entries(section: &[u8], start: usize, text: &Range<usize>) -> Option<()> {
     let word = |at: usize| Some(u32::from_le_bytes(section.get(at..at + 4)?.try_into().ok()?));
-    // Where an entry ends whose length is at `at`.
-    let end = |at: usize| Some(at + 4 + word(at)? as usize).filter(|&end| end < section.len());
-    let first = end(0)?;
+    let first = 4 + word(0)? as usize;
     // Identifier 0, version 1, "zR"; then alignments and return address in a byte each, and one byte that says how addresses are written.
     let augmented = word(4)? == 0 && section.get(8..12)? == b"\x01zR\0";
     let single = section.get(12..15)?.iter().all(|byte| byte & 0x80 == 0);
@@ -364,18 +362,25 @@ fn unwind_entries(section: &[u8], start: usize, text: &Range<usize>) -> Option<(
         return None;
     }
     let mut at = first;
-    while word(at)? != 0 {
-        let next = end(at)?;
-        // How far back the CIE is, from here; first address, from there; length.
-        let (back, address, len) = (word(at + 4)?, word(at + 8)? as i32, word(at + 12)?);
-        let function = (start + at + 8).checked_add_signed(address as isize)?;
+    loop {
+        let entry = section.get(at..)?;
+        if entry == [0; 4] {
+            return Some(());
+        }
+        // The length of what follows; how far back the CIE is, from here; first address, from there; length.
+        let [entry_len, back, address, len] = words(entry.first_chunk()?);
+        let next = at + 4 + entry_len as usize;
+        let function = (start + at + 8).checked_add_signed(address as i32 as isize)?;
         let inside = text.start <= function && function.checked_add(len as usize)? <= text.end;
-        if back as usize != at + 4 || !inside || next < at + 17 {
+        if next >= section.len() || back as usize != at + 4 || !inside || next < at + 17 {
             return None;
         }
         at = next;
     }
-    (at + 4 == section.len()).then_some(())
+}
+
+fn words(bytes: &[u8; 16]) -> [u32; 4] {
+    std::array::from_fn(|i| u32::from_le_bytes([bytes[4 * i], bytes[4 * i + 1], bytes[4 * i + 2], bytes[4 * i + 3]]))
 }
 
 /// DW_EH_PE_pcrel | DW_EH_PE_sdata4

@@ -30,11 +30,16 @@
 //! | 12..16 | ELF machine number the code is for |
 //! | 16..24 | length of the file in bytes |
 //! | 24..40 | XXH3-128 of the file with these sixteen bytes taken out |
-//! | 40..64 | the compiler's version, padded with zero bytes |
+//! | 40..48 | where `.text` begins in the file, a multiple of 4096 |
+//! | 48..56 | length of `.text` in bytes |
+//! | 56..80 | the compiler's version, padded with zero bytes |
 //!
 //! The hash finds damage, not forgery: an artifact is native code, and whoever can write it can run anything. What the hash lets pass is
 //! checked all the same, down to the last index (`check.rs`): whatever a file holds beside code, loading and instantiating it is an
 //! error or works.
+//!
+//! The head says where the code is so that a loader can map it executable before it reads the file through for the hash: otherwise each
+//! page of code would be mapped twice ([`code`]).
 
 use crate::check;
 use crate::frames::{AddressMap, FunctionKind, FunctionTable, NameTable, TrapTable};
@@ -92,13 +97,15 @@ pub struct Head {
     pub file_len: u64,
     /// the file's hash
     pub hash: u128,
+    /// the code, as a range of the file
+    pub text: Range<u64>,
     /// the compiler's version
     pub compiler: String,
 }
 
 impl Head {
     /// Bytes of a head.
-    pub const SIZE: usize = 64;
+    pub const SIZE: usize = 80;
     /// What an artifact begins with, behind its ELF header.
     pub const MAGIC: [u8; 8] = *b"wasmbrg\n";
     /// Where the hash is in the file.
@@ -112,8 +119,10 @@ impl Head {
         bytes[12..16].copy_from_slice(&u32::from(self.machine).to_le_bytes());
         bytes[16..24].copy_from_slice(&self.file_len.to_le_bytes());
         bytes[24..40].copy_from_slice(&self.hash.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.text.start.to_le_bytes());
+        bytes[48..56].copy_from_slice(&(self.text.end - self.text.start).to_le_bytes());
         let version = &self.compiler.as_bytes()[..self.compiler.len().min(24)];
-        bytes[40..40 + version.len()].copy_from_slice(version);
+        bytes[56..56 + version.len()].copy_from_slice(version);
         bytes
     }
 
@@ -122,14 +131,29 @@ impl Head {
             return None;
         }
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+        let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
         Some(Head {
             format: word(8),
             machine: word(12) as u16,
-            file_len: u64::from_le_bytes(bytes[16..24].try_into().expect("eight bytes")),
+            file_len: long(16),
             hash: u128::from_le_bytes(bytes[24..40].try_into().expect("sixteen bytes")),
-            compiler: String::from_utf8_lossy(&bytes[40..64]).trim_end_matches('\0').to_owned(),
+            text: long(40)..long(40).saturating_add(long(48)),
+            compiler: String::from_utf8_lossy(&bytes[56..80]).trim_end_matches('\0').to_owned(),
         })
     }
+
+    /// That of a file, if it has one.
+    fn of(file: &[u8]) -> Option<Head> {
+        Head::decode(file.get(HEAD_OFFSET..)?.first_chunk()?)
+    }
+}
+
+/// Where a file says that its code is, if there are whole pages of it in the file. Nothing has been checked: only
+/// [`Artifact::parse`] tells whether it is so.
+pub fn code(file: &[u8]) -> Option<Range<usize>> {
+    let text = Head::of(file).filter(|head| head.format == crate::FORMAT_VERSION)?.text;
+    let inside = text.start < text.end && text.end <= file.len() as u64 && text.start.is_multiple_of(IMAGE_PAGE);
+    inside.then_some(text.start as usize..text.end as usize)
 }
 
 /// The hash of an artifact's bytes, which are at least as many as an ELF header and a head.
@@ -259,6 +283,9 @@ impl Artifact {
                 return wrong(name, "it does not start on a page");
             }
         }
+        if self.head.text != (self.text.start as u64..self.text.end as u64) {
+            return wrong(section::TEXT, "it is not where the head says");
+        }
         let table = self.functions(file);
         let text_len = (self.text.end - self.text.start) as u64;
         let imported = module.imported_functions();
@@ -270,11 +297,10 @@ impl Artifact {
         let functions = (imported as u32..).take(defined).map(|index| (FunctionKind::Wasm, index));
         let entries = module.entries.iter().map(|&ty| (FunctionKind::Entry, ty));
         let mut end = 0;
-        for (position, expected) in functions.chain(entries).enumerate() {
-            let record = table.get(position).filter(|record| (record.kind, record.index) == expected);
-            let Some(record) = record else {
+        for (record, expected) in table.iter().zip(functions.chain(entries)) {
+            if (record.kind, record.index) != expected {
                 return wrong(section::FUNCTIONS, "the functions are not those of the module, in their order");
-            };
+            }
             if u64::from(record.start) < end {
                 return wrong(section::FUNCTIONS, "functions overlap or are not sorted");
             }
@@ -365,12 +391,11 @@ fn judge(file: &[u8], machine: u16) -> Result<Head, ArtifactError> {
     if !file.starts_with(&magic[..file.len().min(4)]) {
         return Err(ArtifactError::NotAnArtifact("it does not begin as an ELF file does"));
     }
-    let Some(head) = file.get(HEAD_OFFSET..HEAD_OFFSET + Head::SIZE) else {
+    if file.len() < HEAD_OFFSET + Head::SIZE {
         let expected = (HEAD_OFFSET + Head::SIZE) as u64;
         return Err(ArtifactError::Truncated { found: file.len() as u64, expected });
-    };
-    let head = Head::decode(head.try_into().expect("the range has this length"))
-        .ok_or(ArtifactError::NotAnArtifact("it is an ELF file without a wasmbridge head"))?;
+    }
+    let head = Head::of(file).ok_or(ArtifactError::NotAnArtifact("it is an ELF file without a wasmbridge head"))?;
     if head.format != crate::FORMAT_VERSION {
         return Err(ArtifactError::Format { found: head.format, expected: crate::FORMAT_VERSION });
     }

@@ -80,19 +80,20 @@ impl FunctionRecord {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Option<FunctionRecord> {
-        Some(FunctionRecord {
-            start: u32_at(bytes, 0)?,
-            len: u32_at(bytes, 4)?,
-            index: u32_at(bytes, 8)?,
-            wasm_offset: u32_at(bytes, 12)?,
+    fn decode(bytes: &[u8; Self::SIZE]) -> FunctionRecord {
+        let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        FunctionRecord {
+            start: word(0),
+            len: word(4),
+            index: word(8),
+            wasm_offset: word(12),
             frame: FrameLayout {
-                saves: bytes.get(16..21)?.try_into().ok()?,
-                prologue: u16::from_le_bytes(bytes.get(22..24)?.try_into().ok()?),
+                saves: [bytes[16], bytes[17], bytes[18], bytes[19], bytes[20]],
+                prologue: u16::from_le_bytes([bytes[22], bytes[23]]),
                 frameless: bytes[21] & FRAMELESS != 0,
             },
             kind: if bytes[21] == FunctionKind::Entry as u8 { FunctionKind::Entry } else { FunctionKind::Wasm },
-        })
+        }
     }
 }
 
@@ -117,17 +118,17 @@ fn last_at_or_below(count: usize, key: u32, number: impl Fn(usize) -> Option<u32
 
 /// The functions of `.text`.
 #[derive(Debug, Clone, Copy)]
-pub struct FunctionTable<'a>(&'a [u8]);
+pub struct FunctionTable<'a>(&'a [[u8; FunctionRecord::SIZE]]);
 
 impl<'a> FunctionTable<'a> {
     /// A table over its bytes.
     pub fn new(bytes: &'a [u8]) -> FunctionTable<'a> {
-        FunctionTable(bytes)
+        FunctionTable(bytes.as_chunks().0)
     }
 
     /// How many functions there are.
     pub fn len(&self) -> usize {
-        self.0.len() / FunctionRecord::SIZE
+        self.0.len()
     }
 
     /// Whether there are none.
@@ -137,13 +138,12 @@ impl<'a> FunctionTable<'a> {
 
     /// The record at a position.
     pub fn get(&self, position: usize) -> Option<FunctionRecord> {
-        let start = position.checked_mul(FunctionRecord::SIZE)?;
-        FunctionRecord::decode(self.0.get(start..start + FunctionRecord::SIZE)?)
+        self.0.get(position).map(FunctionRecord::decode)
     }
 
     /// Where the function at a position begins.
     pub fn start(&self, position: usize) -> Option<u32> {
-        u32_at(self.0, position.checked_mul(FunctionRecord::SIZE)?)
+        u32_at(self.0.get(position)?, 0)
     }
 
     /// The function that the code offset is in.
@@ -154,8 +154,7 @@ impl<'a> FunctionTable<'a> {
 
     /// All records.
     pub fn iter(&self) -> impl Iterator<Item = FunctionRecord> + use<'a> {
-        let table = *self;
-        (0..self.len()).filter_map(move |i| table.get(i))
+        self.0.iter().map(FunctionRecord::decode)
     }
 }
 

@@ -26,6 +26,7 @@ pub mod module;
 pub mod trap;
 pub mod types;
 pub mod vmctx;
+mod words;
 #[cfg(feature = "write")]
 pub mod writer;
 
@@ -41,7 +42,7 @@ pub use types::{
 pub use vmctx::VmLayout;
 
 /// The format's version. It changes with every change of the layout of the file, of the vmctx, or of the list of builtins.
-pub const FORMAT_VERSION: u32 = 11;
+pub const FORMAT_VERSION: u32 = 12;
 
 /// The compiler's version, recorded in every artifact: code made by another version is refused, because the two agree on
 /// more than the format says (calling conventions, helper semantics).

@@ -1,7 +1,7 @@
 //! A module's metadata: what the runtime must know to instantiate it, beside the code.
 //!
 //! It is stored with `postcard`, in one piece: it is small (kilobytes for a module of a megabyte), and its size grows with
-//! imports, exports and segments, not with code. Bytes of segments and tables by pc are stored beside it, used where they lie.
+//! imports, exports and segments, not with code. What there is for each function is stored so that it is read in one piece. Bytes of segments and tables by pc are stored beside it, used where they lie.
 
 use crate::types::{Composite, FieldType, FuncType, GlobalType, MemoryType, RefType, SubType, TableType};
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,7 @@ pub struct Module {
     /// imports, in order
     pub imports: Vec<Import>,
     /// of each function, imported ones first, its index in `types`
+    #[serde(with = "crate::words")]
     pub functions: Vec<u32>,
     /// tables, imported ones first
     pub tables: Vec<TableType>,
@@ -96,6 +97,7 @@ pub struct Module {
     pub data: Vec<DataSegment>,
     /// The functions that can become a funcref or that the host calls, sorted, without repetition: exported ones, the start
     /// function, those in element segments and global initialisers, and those named by `ref.func`. Each has a [`VmFuncRef`](crate::vmctx::VmFuncRef) in the vmctx, in this order.
+    #[serde(with = "crate::words")]
     pub escaping: Vec<u32>,
     /// The types of escaping functions that have an entry trampoline in `.text`, by index in `types`, sorted: the host
     /// calls a function through the entry of its type.
@@ -224,7 +226,7 @@ pub struct ElementSegment {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ElementItems {
     /// indices of functions
-    Functions(Vec<u32>),
+    Functions(#[serde(with = "crate::words")] Vec<u32>),
     /// constant expressions
     Expressions(Vec<ConstExpr>),
 }

@@ -8,6 +8,7 @@ use crate::trap::TrapCode;
 pub use object::Architecture;
 use object::write::{Object, SectionId, Symbol, SymbolSection};
 use object::{BinaryFormat, Endianness, SectionKind, SymbolFlags, SymbolKind, SymbolScope};
+use std::ops::Range;
 
 /// What goes into an artifact.
 pub struct Contents<'a> {
@@ -47,9 +48,9 @@ pub struct Contents<'a> {
 pub fn write(contents: &Contents<'_>) -> Result<Vec<u8>, String> {
     // `.eh_frame` needs its distance to `.text`, which is known when the file has been laid out once.
     let draft = layout(contents, 0)?;
-    let distance = section_distance(&draft)?;
+    let (distance, text) = places(&draft)?;
     let mut file = layout(contents, distance)?;
-    if section_distance(&file)? != distance {
+    if places(&file)? != (distance, text.clone()) {
         return Err("the length of .eh_frame depends on where it lies".to_owned());
     }
     let head = Head {
@@ -57,6 +58,7 @@ pub fn write(contents: &Contents<'_>) -> Result<Vec<u8>, String> {
         machine: u16::from_le_bytes([file[18], file[19]]),
         file_len: file.len() as u64,
         hash: 0,
+        text,
         compiler: crate::COMPILER_VERSION.to_owned(),
     };
     file[HEAD_OFFSET..HEAD_OFFSET + Head::SIZE].copy_from_slice(&head.encode());
@@ -65,18 +67,21 @@ pub fn write(contents: &Contents<'_>) -> Result<Vec<u8>, String> {
     Ok(file)
 }
 
-fn section_distance(file: &[u8]) -> Result<i64, String> {
+/// The distance from `.eh_frame` to `.text` in bytes, and where the latter is in the file.
+fn places(file: &[u8]) -> Result<(i64, Range<u64>), String> {
     use object::{Object as _, ObjectSection as _};
     let elf = object::read::elf::ElfFile64::<object::LittleEndian>::parse(file).map_err(|e| e.to_string())?;
-    let start = |name: &str| {
+    let place = |name: &str| {
         let range = elf.section_by_name(name).and_then(|s| s.file_range());
-        range.map(|r| r.0 as i64).ok_or_else(|| format!("{name} has no place in the file"))
+        let (start, len) = range.ok_or_else(|| format!("{name} has no place in the file"))?;
+        Ok::<_, String>(start..start + len)
     };
-    let head = start(section::HEAD)?;
-    if head != HEAD_OFFSET as i64 {
+    let head = place(section::HEAD)?.start;
+    if head != HEAD_OFFSET as u64 {
         return Err(format!("{} is at {head}, not at {HEAD_OFFSET}", section::HEAD));
     }
-    Ok(start(section::TEXT)? - start(section::EH_FRAME)?)
+    let text = place(section::TEXT)?;
+    Ok((text.start as i64 - place(section::EH_FRAME)?.start as i64, text))
 }
 
 fn layout(contents: &Contents<'_>, eh_frame_to_text: i64) -> Result<Vec<u8>, String> {

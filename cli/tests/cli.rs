@@ -229,8 +229,8 @@ fn inspect_refuses_what_is_no_artifact() {
     workshop.write("head", &artifact[..100]);
     workshop.write("longer", [&artifact[..], b"x"].concat());
     workshop.write("garbage", "int main(void) { return 0; }");
-    // The format version and the compiler's version: bytes 8 and 40 of the head, which is behind the ELF header of 64 bytes.
-    for (name, at) in [("format", 64 + 8), ("compiler", 64 + 40)] {
+    // The format version and the compiler's version: bytes 8 and 56 of the head, which is behind the ELF header of 64 bytes.
+    for (name, at) in [("format", 64 + 8), ("compiler", 64 + 56)] {
         let mut other = artifact.clone();
         other[at] ^= 0x0a;
         workshop.write(name, other);

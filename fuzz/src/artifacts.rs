@@ -6,6 +6,7 @@
 use crate::case::Verdict;
 use crate::modules::{MACHINE, scramble};
 use crate::{engines::ours, generate};
+use std::ops::Range;
 use wasmbridge_artifact::container::{self, HEAD_OFFSET, Head};
 use wasmbridge_artifact::{Artifact, FunctionKind};
 use wasmbridge_runtime::{Engine, Module};
@@ -38,7 +39,8 @@ pub fn material(number: u64) -> Vec<u8> {
     } else {
         artifact = scramble(artifact, &mut random);
     }
-    put_right(&mut artifact);
+    let text = metadata.map_or(0..0, |(text, _)| text.start as u64..text.end as u64);
+    put_right(&mut artifact, text);
     artifact
 }
 
@@ -56,8 +58,8 @@ fn thread_local_artifact(base: u64) -> Vec<u8> {
     })
 }
 
-/// Makes the head say what the file is again: magic, versions, length, hash.
-fn put_right(artifact: &mut [u8]) {
+/// Makes the head say what the file is again: magic, versions, length, hash, where the code is.
+fn put_right(artifact: &mut [u8], text: Range<u64>) {
     if artifact.len() < HEAD_OFFSET + Head::SIZE {
         return;
     }
@@ -66,6 +68,7 @@ fn put_right(artifact: &mut [u8]) {
         machine: MACHINE,
         file_len: artifact.len() as u64,
         hash: 0,
+        text,
         compiler: wasmbridge_artifact::COMPILER_VERSION.to_owned(),
     };
     artifact[HEAD_OFFSET..HEAD_OFFSET + Head::SIZE].copy_from_slice(&head.encode());

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use wasmbridge_artifact::container;
 use wasmbridge_artifact::module::{Export, Import};
 use wasmbridge_artifact::vmctx::HOST_PAGE;
 use wasmbridge_artifact::{Artifact, ArtifactError, Module as Metadata, TableType, ValType};
@@ -73,37 +74,35 @@ impl Module {
     /// # Errors
     /// As for [`Module::open`].
     pub fn load(engine: &Engine, artifact: &[u8]) -> Result<Module, Error> {
+        let parsed = Artifact::parse(artifact, MACHINE)?;
         let copy = || -> std::io::Result<File> {
             let mut file = memfd(c"wasmbridge-artifact")?;
             file.write_all(artifact)?;
             Ok(file)
         };
         let file = copy().map_err(|e| Error::os("cannot copy the artifact", e))?;
-        Module::map(engine, file, artifact.len() as u64)
+        let mapping = map(&file, artifact.len())?;
+        Module::new(engine, file, mapping, parsed)
     }
 
     fn map(engine: &Engine, file: File, len: u64) -> Result<Module, Error> {
         if len == 0 {
             return Err(ArtifactError::Empty.into());
         }
-        let cannot_map = |e| Error::os("cannot map the artifact", e);
         let len = usize::try_from(len).map_err(|_| Error::new(ErrorKind::Limit, "the artifact is too large to map"))?;
-        let whole = len.next_multiple_of(HOST_PAGE as usize);
-        let mapping = Mapping::reserve(whole, HOST_PAGE as usize, 0).map_err(cannot_map)?;
-        mapping.map_file(0, whole, &file, 0, Access::Read).map_err(cannot_map)?;
-        // SAFETY: just mapped, readable; the documentation of `open` tells the host not to write to the file.
-        let bytes: &'static [u8] = unsafe { &*std::ptr::from_ref(file_bytes(&mapping, 0, len)) };
-        let artifact = Artifact::parse(bytes, MACHINE)?;
-        check_cpu(&artifact.module)?;
+        let mapping = map(&file, len)?;
+        // SAFETY: mapped, readable; the documentation of `open` tells the host not to write to the file.
+        let artifact = Artifact::parse(unsafe { file_bytes(&mapping, 0, len) }, MACHINE)?;
+        Module::new(engine, file, mapping, artifact)
+    }
 
+    /// A module of an artifact that has been checked, and is mapped.
+    fn new(engine: &Engine, file: File, mapping: Mapping, artifact: Artifact) -> Result<Module, Error> {
+        check_cpu(&artifact.module)?;
+        // SAFETY: mapped, readable; the documentation of `open` tells the host not to write to the file. The tables are dropped before the mapping.
+        let bytes: &'static [u8] =
+            unsafe { &*std::ptr::from_ref(file_bytes(&mapping, 0, artifact.head.file_len as usize)) };
         let text = artifact.text.clone();
-        if !text.is_empty() {
-            // The pages of `.text` are mapped again, executable: `mprotect` would be refused under `PR_SET_MDWE`.
-            let text_len = text.len().next_multiple_of(HOST_PAGE as usize).min(whole - text.start);
-            mapping
-                .map_file(text.start, text_len, &file, text.start as u64, Access::ReadExecute)
-                .map_err(cannot_map)?;
-        }
         let text_start = mapping.start() as usize + text.start;
         let code = Box::new(ModuleCode {
             text: text_start,
@@ -233,6 +232,22 @@ impl Module {
         let found = self.0.entries.binary_search_by_key(&ty, |e| e.0).ok()?;
         Some(self.0.entries[found].1)
     }
+}
+
+/// Maps a file of `len` bytes, not zero: its code, if it is an artifact, to be run, and the rest to be read.
+fn map(file: &File, len: usize) -> Result<Mapping, Error> {
+    let cannot_map = |e| Error::os("cannot map the artifact", e);
+    let whole = len.next_multiple_of(HOST_PAGE as usize);
+    let mapping = Mapping::of_file(file, whole, Access::Read).map_err(cannot_map)?;
+    // SAFETY: just mapped, readable; the documentation of `open` tells the host not to write to the file.
+    let text = container::code(unsafe { file_bytes(&mapping, 0, len) });
+    if let Some(text) = text {
+        // Its pages are mapped again: `mprotect` would be refused under `PR_SET_MDWE`. Nobody has their address before the artifact has been
+        // checked, which reads all of them: what it makes the kernel map is mapped for good.
+        let text_len = text.len().next_multiple_of(HOST_PAGE as usize);
+        mapping.map_file(text.start, text_len, file, text.start as u64, Access::ReadExecute).map_err(cannot_map)?;
+    }
+    Ok(mapping)
 }
 
 /// Refuses code that uses instructions that this processor has not.

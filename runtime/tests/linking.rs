@@ -8,6 +8,7 @@ mod common;
 
 use common::{engine, linker, module, module_with};
 use std::ffi::c_int;
+use wasmbridge_artifact::container::{self, Head};
 use wasmbridge_compiler::Config;
 use wasmbridge_runtime::{CallbackOptions, ErrorKind, Linker, Module, NativeFn, TrapCode, Value};
 
@@ -80,10 +81,15 @@ fn damaged_artifacts_are_refused_with_what_is_wrong() {
         wasmbridge_compiler::compile(&wat::parse_str("(module (func (export \"f\")))").unwrap(), &Config::default())
             .unwrap();
     assert!(Module::load(&engine, &good).is_ok());
+    let path = std::env::temp_dir().join(format!("wasmbridge-damaged-{}.wbm", std::process::id()));
+    std::fs::write(&path, &good).unwrap();
+    assert!(Module::open(&engine, &path).is_ok());
     let refused = |bytes: &[u8], expected: &str| {
-        let error = Module::load(&engine, bytes).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Artifact);
-        assert!(error.message().contains(expected), "expected `{expected}`: {error}");
+        std::fs::write(&path, bytes).unwrap();
+        for error in [Module::load(&engine, bytes).unwrap_err(), Module::open(&engine, &path).unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::Artifact);
+            assert!(error.message().contains(expected), "expected `{expected}`: {error}");
+        }
     };
     refused(&[], "the file is empty");
     refused(b"\0asm\x01\0\0\0", "this is a WebAssembly module, not an artifact");
@@ -98,7 +104,18 @@ fn damaged_artifacts_are_refused_with_what_is_wrong() {
     };
     refused(&with(good.len() / 2, 4), "damaged");
     refused(&with(64 + 8, 0x40), "format version");
-    refused(&with(64 + 40, 1), "compiler version");
+    refused(&with(64 + 56, 1), "compiler version");
+    // Where the head says that the code is, the file is mapped before anything else is known of it: nowhere, in the middle of a page, beyond the
+    // file, on the first page.
+    for (at, text) in [(40, 0u64), (40, 8), (40, 1 << 62), (48, u64::MAX), (48, 0), (48, good.len() as u64)] {
+        let mut bytes = good.clone();
+        bytes[64 + at..64 + at + 8].copy_from_slice(&text.to_le_bytes());
+        refused(&bytes, "damaged");
+        let hash = container::hash(&bytes);
+        bytes[Head::HASH].copy_from_slice(&hash.to_le_bytes());
+        refused(&bytes, "`.text` is not as the format says: it is not where the head says");
+    }
+    std::fs::remove_file(&path).unwrap();
     let error = Module::open(&engine, "/nonexistent/app.wbm").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Os);
     assert!(error.message().contains("cannot open `/nonexistent/app.wbm`"), "{error}");

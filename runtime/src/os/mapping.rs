@@ -99,6 +99,15 @@ impl Mapping {
         Ok(Mapping::of(address.cast(), len))
     }
 
+    /// A mapping of a file's first `len` bytes, whole pages, copied on the first write where `access` allows it.
+    pub(crate) fn of_file(file: &File, len: usize, access: Access) -> io::Result<Mapping> {
+        check_pages(0, len, len);
+        // SAFETY: as in `new`.
+        let address =
+            unsafe { libc::mmap(std::ptr::null_mut(), len, access.bits(), libc::MAP_PRIVATE, file.as_raw_fd(), 0) };
+        if address == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(Mapping::of(address.cast(), len)) }
+    }
+
     /// Keeps `[skip, skip + len)` and unmaps what is before and after.
     fn trim(self, skip: usize, len: usize) -> Mapping {
         let whole = std::mem::ManuallyDrop::new(self);
