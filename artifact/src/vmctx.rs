@@ -615,6 +615,11 @@ impl VmLayout {
         self.funcrefs.at(position)
     }
 
+    /// The first [`VmFuncRef`]. The others follow it without gaps, in the order of [`Module::escaping`]: an array.
+    pub fn funcrefs(&self) -> i32 {
+        self.funcrefs.start as i32
+    }
+
     /// The pointer to a tag's [`VmTag`](crate::gc::VmTag), wherever it is defined.
     pub fn tag(&self, tag: u32) -> i32 {
         self.tags.at(tag)

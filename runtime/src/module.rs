@@ -215,11 +215,11 @@ impl Module {
         self.0.code.names.get(function).map_or_else(|| format!("wasm-function[{function}]"), str::to_owned)
     }
 
-    /// Native address of a defined function's code, by its index among the defined ones.
-    pub(crate) fn function_code(&self, defined: u32) -> *const u8 {
+    /// Native addresses of the defined functions' code, by their indices among the defined ones.
+    pub(crate) fn code(&self) -> impl Fn(u32) -> *const u8 {
+        let (functions, text) = (self.0.code.functions, self.0.code.text);
         // They come first in the table, in their order: the artifact was checked for it.
-        let start = self.0.code.functions.start(defined as usize).expect("the module defines it");
-        (self.0.code.text + start as usize) as *const u8
+        move |defined| (text + functions.start(defined as usize).expect("the module defines it") as usize) as *const u8
     }
 
     /// Which of the [escaping](Metadata::escaping) functions a function is.

@@ -80,10 +80,13 @@ impl Table {
     }
 
     /// Copies `values` to `to`. `None` if they do not fit, and nothing changed.
-    pub(crate) fn write(&self, to: u64, values: &[u64]) -> Option<()> {
-        let start = self.span(to, values.len() as u64)?;
-        // SAFETY: inside the table, by `span`; `values` is not part of a table.
-        unsafe { start.copy_from_nonoverlapping(values.as_ptr(), values.len()) };
+    pub(crate) fn write(&self, to: u64, values: impl ExactSizeIterator<Item = u64>) -> Option<()> {
+        let len = values.len();
+        let start = self.span(to, len as u64)?;
+        for (i, value) in values.take(len).enumerate() {
+            // SAFETY: inside the table, by `span`.
+            unsafe { start.add(i).write(value) };
+        }
         Some(())
     }
 
@@ -113,7 +116,7 @@ mod tests {
         let ty = TableType { element: RefType::FUNC, minimum: 2, maximum: Some(5), table64: false };
         // SAFETY: `def` lives as long as the table.
         let table = unsafe { Table::new(ty, &mut def) }.unwrap();
-        assert_eq!(table.write(1, &[7]), Some(()));
+        assert_eq!(table.write(1, [7].into_iter()), Some(()));
         assert_eq!(table.grow(2, 9), Some(2));
         assert_eq!([0, 1, 2, 3, 4].map(|i| table.get(i)), [Some(0), Some(7), Some(9), Some(9), None]);
         assert_eq!(table.grow(2, 9), None);

@@ -31,7 +31,7 @@ use std::cell::{Cell, RefCell, UnsafeCell};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
 use wasmbridge_artifact::gc::{TypeInfo, VmTag};
-use wasmbridge_artifact::module::{ExternIndex, ImportKind, SegmentMode};
+use wasmbridge_artifact::module::{ElementItems, ElementSegment, ExternIndex, ImportKind, SegmentMode};
 use wasmbridge_artifact::vmctx::{
     CrossingFrame, DirectRecord, FunctionImport, GLOBAL_SIZE, HOST_PAGE, MemoryDef, Place, ShownWindow, ThunkRecord,
     VmFuncRef, VmHead, is_direct,
@@ -222,19 +222,21 @@ pub(crate) fn allocate(
             unsafe { at(layout.type_info(index as u32)).cast::<*const TypeInfo>().write(info) };
         }
     }
-    let imported = functions.len() as u32;
-    for (position, &function) in metadata.escaping.iter().enumerate() {
-        let (code, callee) = match functions.get(function as usize) {
-            Some(import) => (import.code, import.vmctx),
-            None => (module.function_code(function - imported), vmctx),
-        };
-        let declared = module.type_ids()[metadata.functions[function as usize] as usize];
-        let type_id = imported_types.get(function as usize).copied().unwrap_or(declared);
-        // SAFETY: see above.
-        unsafe {
-            let funcref = at(layout.funcref(position as u32)).cast::<VmFuncRef>();
-            funcref.write(VmFuncRef { code, vmctx: callee, type_id, function });
-        }
+    // There may be thousands, and they are most of what is written. Imported ones come first: their indices are the lower ones.
+    let funcrefs = at(layout.funcrefs()).cast::<VmFuncRef>();
+    let imports = metadata.escaping.partition_point(|&function| (function as usize) < functions.len());
+    for (position, &function) in metadata.escaping[..imports].iter().enumerate() {
+        let FunctionImport { code, vmctx, .. } = functions[function as usize];
+        let type_id = imported_types[function as usize];
+        // SAFETY: see above; the layout has a place for each escaping function.
+        unsafe { funcrefs.add(position).write(VmFuncRef { code, vmctx, type_id, function }) };
+    }
+    let (type_ids, code) = (module.type_ids(), module.code());
+    for (position, &function) in metadata.escaping.iter().enumerate().skip(imports) {
+        let code = code(function - functions.len() as u32);
+        let type_id = type_ids[metadata.functions[function as usize] as usize];
+        // SAFETY: as above.
+        unsafe { funcrefs.add(position).write(VmFuncRef { code, vmctx, type_id, function }) };
     }
 
     // The head.
@@ -370,17 +372,30 @@ impl InstanceData {
                 debug_assert_eq!(filled, Some(()));
             }
         }
-        let elements = metadata.elements.iter().map(|segment| self.element_values(&segment.items));
+        let elements = metadata.elements.iter().map(|segment| match is_written_straight(segment) {
+            true => Ok(Vec::new()),
+            false => self.element_values(&segment.items),
+        });
         let elements = elements.collect::<Result<_, Error>>()?;
         *self.elements.borrow_mut() = elements;
         for (index, segment) in metadata.elements.iter().enumerate() {
             if let SegmentMode::Active { index: table, offset } = &segment.mode {
-                let len = segment.items.len() as u64;
-                let done = self.table_init(*table, index as u32, self.evaluate(offset)? as u64, 0, len);
-                done.ok_or_else(|| {
+                let (to, len) = (self.evaluate(offset)? as u64, segment.items.len() as u64);
+                let done = match &segment.items {
+                    ElementItems::Functions(functions) => self.table(*table).write(to, self.function_values(functions)),
+                    ElementItems::Expressions(_) => self.table_init(*table, index as u32, to, 0, len),
+                };
+                if done.is_none() {
+                    // Functions that are in an imported table by now can still use what was not dropped.
+                    for (index, segment) in metadata.elements.iter().enumerate().skip(index) {
+                        if is_written_straight(segment) {
+                            let values = self.element_values(&segment.items)?;
+                            self.elements.borrow_mut()[index] = values;
+                        }
+                    }
                     let detail = format!("element segment {index} of {len} elements does not fit its table");
-                    self.trap(TrapCode::TableOutOfBounds, Some(detail))
-                })?;
+                    return Err(self.trap(TrapCode::TableOutOfBounds, Some(detail)));
+                }
             }
             if !matches!(segment.mode, SegmentMode::Passive) {
                 self.elem_drop(index as u32);
@@ -410,6 +425,11 @@ impl InstanceData {
 }
 
 const _: () = assert!(GLOBAL_SIZE == 16 && size_of::<u128>() == 16);
+
+/// Whether a segment's elements need not be kept for `table.init`: functions which go into a table at once.
+fn is_written_straight(segment: &ElementSegment) -> bool {
+    matches!((&segment.mode, &segment.items), (SegmentMode::Active { .. }, ElementItems::Functions(_)))
+}
 
 /// A name for a tag that a module defines: its export's, or its number.
 fn tag_name(module: &Module, index: u32) -> String {

@@ -391,7 +391,7 @@ impl InstanceData {
         loop {
             while let Some(index) = reserved.pop() {
                 if index != 0 && table.get(u64::from(index)) == Some(0) {
-                    table.write(u64::from(index), &[funcref]).expect("the slot is there");
+                    table.write(u64::from(index), std::iter::once(funcref)).expect("the slot is there");
                     return Ok(index);
                 }
             }

@@ -341,8 +341,14 @@ impl InstanceData {
 
     /// Where a function of this module that can become a funcref has its `VmFuncRef`.
     pub(crate) fn funcref(&self, function: u32) -> Option<*const VmFuncRef> {
-        let position = self.module.escaping_position(function)?;
-        Some(self.at(self.module.artifact().layout.funcref(position)))
+        self.funcrefs()(function)
+    }
+
+    /// The same for many functions.
+    fn funcrefs(&self) -> impl Fn(u32) -> Option<*const VmFuncRef> {
+        let funcrefs: *const VmFuncRef = self.at(self.module.artifact().layout.funcrefs());
+        // The array in the vmctx has as many elements as there are positions.
+        move |function| Some(funcrefs.wrapping_add(self.module.escaping_position(function)? as usize))
     }
 
     /// What there is to know of an imported C function; `None` if it is a wasm function.

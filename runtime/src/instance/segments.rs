@@ -100,13 +100,16 @@ impl InstanceData {
         unsafe { self.globals[index as usize].copy_from_nonoverlapping(bits.to_le_bytes().as_ptr(), size) };
     }
 
+    /// The values of an element segment of functions.
+    pub(super) fn function_values(&self, functions: &[u32]) -> impl ExactSizeIterator<Item = u64> {
+        let funcrefs = self.funcrefs();
+        functions.iter().map(move |&f| funcrefs(f).expect("functions in segments escape") as u64)
+    }
+
     /// The values of an element segment.
     pub(super) fn element_values(&self, items: &ElementItems) -> Result<Vec<u64>, Error> {
         match items {
-            ElementItems::Functions(functions) => {
-                let funcref = |&f| self.funcref(f).expect("functions in segments escape") as u64;
-                Ok(functions.iter().map(funcref).collect())
-            }
+            ElementItems::Functions(functions) => Ok(self.function_values(functions).collect()),
             ElementItems::Expressions(expressions) => {
                 expressions.iter().map(|e| Ok(self.evaluate(e)? as u64)).collect()
             }
@@ -150,7 +153,7 @@ impl InstanceData {
         let elements = self.elements.borrow();
         let values = &elements[segment as usize];
         let end = src.checked_add(len).filter(|&end| end <= values.len() as u64)?;
-        self.table(table).write(dst, &values[src as usize..end as usize])
+        self.table(table).write(dst, values[src as usize..end as usize].iter().copied())
     }
 
     /// `elem.drop`

@@ -33,7 +33,7 @@ impl Instance {
     pub fn set_table(&self, name: &str, index: u64, value: &Value) -> Result<(), Error> {
         let table = self.exported_table(name)?;
         self.data().with_element(name, table, value, |bits| {
-            table.write(index, &[bits]).ok_or_else(|| outside(name, index, table))
+            table.write(index, std::iter::once(bits)).ok_or_else(|| outside(name, index, table))
         })
     }
 
