@@ -19,9 +19,16 @@ fn loaded() -> (LargeApp, Module) {
     (app, module)
 }
 
-// With the engine's types known, and the file in memory.
+fn settled() -> (LargeApp, Module) {
+    let (app, module) = loaded();
+    app.settle();
+    (app, module)
+}
+
+// With the engine's types known, and the file in memory: for the first time, and again.
 #[library_benchmark]
 #[bench::large(args = (), setup = loaded, config = budget(OPEN))]
+#[bench::again(args = (), setup = settled, config = budget(OPEN_AGAIN))]
 fn open((app, first): (LargeApp, Module)) -> (LargeApp, Module, Module) {
     let module = app.open();
     (app, first, module)

@@ -222,6 +222,18 @@ impl LargeApp {
         std::fs::metadata(&self.path).expect("it was written").len()
     }
 
+    /// Changes the file's times: what the engine knows of it does not count any more.
+    pub fn forget(&self) {
+        let file = std::fs::File::options().write(true).open(&self.path).expect("it was written");
+        file.set_modified(std::time::SystemTime::now()).expect("it is this process's own");
+    }
+
+    /// Waits until the engine remembers the file when it opens it, and opens it.
+    pub fn settle(&self) {
+        std::thread::sleep(std::time::Duration::from_millis(3500));
+        self.open();
+    }
+
     /// Maps the file.
     pub fn open(&self) -> Module {
         Module::open(&self.engine, &self.path).expect("it loads")

@@ -6,6 +6,7 @@ use crate::crossing::copies::NativeBytes;
 use crate::error::{Error, ErrorKind};
 use crate::trap::signals;
 use crate::types::Types;
+use crate::unchanged::HashedFiles;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -43,6 +44,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     config: Config,
     types: Types,
+    files: HashedFiles,
     shapes: Mutex<Shapes>,
     /// what C may still look at of instances that are gone
     retired: Mutex<Vec<NativeBytes>>,
@@ -101,8 +103,8 @@ impl Engine {
             return Err(Error::new(ErrorKind::Os, format!("host pages have {page} bytes, expected {HOST_PAGE}")));
         }
         signals::install()?;
-        let (shapes, retired, apps) = Default::default();
-        Ok(Engine(Arc::new(Inner { config, types: Types::new(), shapes, retired, apps })))
+        let (files, shapes, retired, apps) = Default::default();
+        Ok(Engine(Arc::new(Inner { config, types: Types::new(), files, shapes, retired, apps })))
     }
 
     /// The settings.
@@ -122,6 +124,11 @@ impl Engine {
     /// The types of all its modules.
     pub(crate) fn types(&self) -> &Types {
         &self.0.types
+    }
+
+    /// The artifacts that were opened.
+    pub(crate) fn files(&self) -> &HashedFiles {
+        &self.0.files
     }
 
     fn shapes(&self) -> MutexGuard<'_, Shapes> {

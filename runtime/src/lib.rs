@@ -25,6 +25,7 @@
 //! | `exception` | exceptions: tags, and from a `throw` to its handler |
 //! | `gc` | the collected heap |
 //! | `types` | the types of all modules of an engine |
+//! | `unchanged` | files that need not be hashed again |
 //! | `wait` | threads that wait for a place in a shared memory |
 //! | `thread` | calls that arrive on other threads than the app's |
 //! | `group` | who may enter: threads, stacks, pending traps |
@@ -52,6 +53,7 @@ mod table;
 mod thread;
 mod trap;
 mod types;
+mod unchanged;
 mod value;
 mod wait;
 mod window;

@@ -122,6 +122,42 @@ fn damaged_artifacts_are_refused_with_what_is_wrong() {
     assert_eq!(Module::open(&engine, "/").unwrap_err().kind(), ErrorKind::Artifact);
 }
 
+#[test]
+fn a_file_that_is_opened_again_is_looked_at_again_if_it_has_changed() {
+    let engine = engine();
+    let path = |name: &str| std::env::temp_dir().join(format!("wasmbridge-{name}-{}.wbm", std::process::id()));
+    let (path, other) = (path("again"), path("other"));
+    let compile = |value: i32| {
+        let wat = format!("(module (func (export \"f\") (result i32) i32.const {value}))");
+        wasmbridge_compiler::compile(&wat::parse_str(wat).unwrap(), &Config::default()).unwrap()
+    };
+    let call = || {
+        let module = Module::open(&engine, &path)?;
+        Linker::new(&engine).instantiate(&module)?.call("f", &[])
+    };
+    std::fs::write(&path, compile(1)).unwrap();
+    std::fs::write(&other, compile(2)).unwrap();
+    assert_eq!(call().unwrap(), [Value::I32(1)]);
+    // By now the file's last change is so long ago that another one shows: it is remembered.
+    std::thread::sleep(std::time::Duration::from_millis(3200));
+    for _ in 0..3 {
+        assert_eq!(call().unwrap(), [Value::I32(1)]);
+    }
+    // Damage, and the time of the last modification put back.
+    let before = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let mut bytes = compile(1);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(before).unwrap();
+    assert!(call().unwrap_err().message().contains("damaged"));
+    // Another file in its place, which was remembered under its own name.
+    Module::open(&engine, &other).unwrap();
+    std::fs::rename(&other, &path).unwrap();
+    assert_eq!(call().unwrap(), [Value::I32(2)]);
+    std::fs::remove_file(&path).unwrap();
+}
+
 const LIBRARY: &str = r#"
 (module
   (memory (export "memory") 1)
