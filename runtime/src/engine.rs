@@ -9,7 +9,7 @@ use crate::types::Types;
 use crate::unchanged::HashedFiles;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use wasmbridge_artifact::vmctx::{DIRECT_INTEGERS, HOST_PAGE};
 use wasmbridge_artifact::{FuncType, ValType};
@@ -50,7 +50,12 @@ struct Inner {
     retired: Mutex<Vec<NativeBytes>>,
     /// instances that have been numbered
     apps: AtomicU16,
+    /// its own number, which no other engine of the process has or had
+    number: u64,
 }
+
+/// Engines that have been numbered.
+static ENGINES: AtomicU64 = AtomicU64::new(0);
 
 impl DirectCode {
     pub(crate) fn pages(self) -> Option<Arc<Mutex<DirectPages>>> {
@@ -104,7 +109,8 @@ impl Engine {
         }
         signals::install()?;
         let (files, shapes, retired, apps) = Default::default();
-        Ok(Engine(Arc::new(Inner { config, types: Types::new(), files, shapes, retired, apps })))
+        let number = ENGINES.fetch_add(1, Ordering::Relaxed);
+        Ok(Engine(Arc::new(Inner { config, types: Types::new(), files, shapes, retired, apps, number })))
     }
 
     /// The settings.
@@ -119,6 +125,11 @@ impl Engine {
 
     pub(crate) fn same(&self, other: &Engine) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Its number, which no other engine of the process has or had.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.number
     }
 
     /// The types of all its modules.

@@ -63,7 +63,7 @@ impl HostFunction {
         outcome.unwrap_or_else(|panic| Err(Stop::Failed(format!("it panicked: {}", panic_text(&*panic)))))?;
         for (i, (result, &ty)) in results.iter().zip(&self.ty.results).enumerate() {
             if !instance.accepts(result, ty) {
-                let found = result.ty();
+                let found = instance.describe_value(result);
                 return Err(Stop::Failed(format!("its result {} is {found}, its type says {ty}", i + 1)));
             }
             // The slots are on the stack, where a collection sees what they hold.

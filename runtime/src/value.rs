@@ -33,9 +33,13 @@ pub enum Value {
     ExnRef(Option<ExnRef>),
 }
 
-/// A reference to a function of an instance; valid as long as the instance, and for instances of the same engine.
+/// A reference to a function of an instance; valid as long as the instance, and for instances of the same engine: others refuse it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FuncRef(pub(crate) *const VmFuncRef);
+pub struct FuncRef {
+    function: *const VmFuncRef,
+    /// the number of its instance's engine
+    engine: u64,
+}
 
 // SAFETY: an address, which is only followed on the thread that owns its instance.
 unsafe impl Send for FuncRef {}
@@ -92,11 +96,13 @@ impl InstanceData {
             return ty.nullable && reference(value.ty()).heap.hierarchy() == ty.heap.hierarchy();
         }
         match value {
+            // Its type's number says something in its own engine only.
+            Value::FuncRef(Some(_)) if self.is_foreign(value) => false,
             Value::FuncRef(Some(function)) => match ty.heap {
                 HeapType::Func => true,
                 HeapType::Type(_, index) if ty.is_function() => {
                     // SAFETY: a reference is valid as long as its instance, which the host keeps as long as it uses the reference.
-                    let found = unsafe { (*function.0).type_id };
+                    let found = unsafe { (*function.function).type_id };
                     self.engine().types().is_subtype(found, self.module().type_ids()[index as usize])
                 }
                 _ => false,
@@ -114,6 +120,17 @@ impl InstanceData {
         }
     }
 
+    /// Whether a value is a function of another engine's.
+    fn is_foreign(&self, value: &Value) -> bool {
+        matches!(value, Value::FuncRef(Some(function)) if function.engine != self.engine().number())
+    }
+
+    /// What messages call a value that is not [accepted](InstanceData::accepts): its type, and whose it is if that is why.
+    pub(crate) fn describe_value(&self, value: &Value) -> String {
+        let whose = if self.is_foreign(value) { " of another engine's instance" } else { "" };
+        format!("{}{whose}", value.ty())
+    }
+
     /// The bits of a value that is [accepted](InstanceData::accepts), as they lie in a slot of 16 bytes, a global or a table. `None` if there is
     /// no room for an object that stands for it.
     ///
@@ -125,7 +142,7 @@ impl InstanceData {
             Value::F32(v) => u128::from(v.to_bits()),
             Value::F64(v) => u128::from(v.to_bits()),
             Value::V128(v) => *v,
-            Value::FuncRef(v) => v.map_or(0, |f| f.0 as usize as u128),
+            Value::FuncRef(v) => v.map_or(0, |f| f.function as usize as u128),
             Value::ExternRef(v) if *v != 0 && is_internal(reference(ty)) => u128::from(self.internalise(*v as u64)?),
             Value::ExternRef(v) => *v as u128,
             Value::AnyRef(None) | Value::ExnRef(None) => 0,
@@ -158,7 +175,8 @@ impl InstanceData {
         match ty.heap.hierarchy() {
             Hierarchy::Func => {
                 let pointer = bits as usize as *const VmFuncRef;
-                Value::FuncRef((!pointer.is_null()).then_some(FuncRef(pointer)))
+                let engine = self.engine().number();
+                Value::FuncRef((!pointer.is_null()).then_some(FuncRef { function: pointer, engine }))
             }
             Hierarchy::Extern if bits & EXTERNAL_MASK == EXTERNAL_TAG => internal(bits & !EXTERNAL_MASK),
             Hierarchy::Extern => Value::ExternRef(bits as usize),
@@ -186,7 +204,7 @@ impl InstanceData {
             }
             _ => {
                 let null = if value.is_null() { "a null " } else { "" };
-                format!("argument {number} is {null}{}, expected {expected}", value.ty())
+                format!("argument {number} is {null}{}, expected {expected}", self.describe_value(value))
             }
         })
     }

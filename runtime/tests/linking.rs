@@ -352,6 +352,19 @@ fn the_host_passes_typed_references() {
     assert!(refused.message().ends_with("argument 1 is a null funcref, expected (ref 0)"), "{refused}");
     let trapped = instance.call("apply_null", &[Value::FuncRef(None)]).unwrap_err();
     assert_eq!(trapped.trap().map(|t| t.code), Some(TrapCode::NullReference));
+    // Nor does a function of another engine's, whatever its type's number there.
+    let stranger = self::engine();
+    let stranger = Linker::new(&stranger).instantiate(&module(&stranger, TYPED)).unwrap().global("constant").unwrap();
+    let refused = instance.call("apply", std::slice::from_ref(&stranger)).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+    assert!(
+        refused.message().ends_with("argument 1 is funcref of another engine's instance, expected (ref 0)"),
+        "{refused}"
+    );
+    let refused = instance.set_global("variable", stranger.clone()).unwrap_err();
+    assert!(refused.message().ends_with("of type funcref of another engine's instance"), "{refused}");
+    let refused = instance.set_table("table", 0, &stranger).unwrap_err();
+    assert!(refused.message().ends_with("of type funcref of another engine's instance"), "{refused}");
     // A function of another type does not get in.
     let other = module(&engine, r#"(module (func $f) (global (export "f") funcref (ref.func $f)))"#);
     let other = Linker::new(&engine).instantiate(&other).unwrap();

@@ -193,7 +193,7 @@ impl InstanceData {
             ));
         }
         if let Some(i) = (0..values.len()).find(|&i| !self.accepts(&values[i], tag.ty.params[i])) {
-            let (found, wanted) = (values[i].ty(), tag.ty.params[i]);
+            let (found, wanted) = (self.describe_value(&values[i]), tag.ty.params[i]);
             return Err(format!("value {} of what it throws is {found}, the tag says {wanted}", i + 1));
         }
         let no_room = || format!("there is no room for an exception of the tag `{}`", tag.name);

@@ -198,7 +198,8 @@ impl Instance {
         let index = self.global_index(name)?;
         let ty = self.module().metadata().globals[index as usize];
         if !ty.mutable || !self.data.accepts(&value, ty.content) {
-            let message = format!("`{name}` is `{ty}`: it cannot be set to a value of type {}", value.ty());
+            let message =
+                format!("`{name}` is `{ty}`: it cannot be set to a value of type {}", self.data.describe_value(&value));
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         let heap = self.data.heap().clone();

@@ -71,8 +71,10 @@ impl InstanceData {
     ) -> Result<T, Error> {
         let element = ValType::Ref(table.ty().element);
         if !self.accepts(value, element) {
-            let message =
-                format!("the elements of table `{name}` are `{element}`, the value is of type {}", value.ty());
+            let message = format!(
+                "the elements of table `{name}` are `{element}`, the value is of type {}",
+                self.describe_value(value)
+            );
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         let heap = self.heap().clone();
