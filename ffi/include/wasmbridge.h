@@ -949,7 +949,8 @@ wb_error *wb_instance_call(const wb_instance *instance,
  * Makes a C function of a function that the app exports: the one with the name in `prototype`.
  *
  * `*callback` is a C function of the type that the prototype says: cast it to that. The same function and prototype always give the
- * same address. `options` may be NULL, for the defaults; those of an address that was made before stay. All is only read.
+ * same address. `options` may be NULL, for the defaults. Options that are not the default hold from then on also for an address that there was
+ * before, whether the host has made it or the app has passed the function to C; the others stay as they are there. All is only read.
  *
  * The callback is called on the instance's thread, from C that the app called or that the host called; elsewhere it does what `options` say
  * (`on_thread`). Arguments are converted and checked as the prototype says; a pointer that is not into the app's memory is refused, and so is every value

@@ -345,6 +345,10 @@ unsafe extern "C-unwind" fn callback_admit(
         // SAFETY: see above; the shape gives its own cells.
         return unsafe { callback::answer_foreign(record, cells) };
     }
+    // SAFETY: see above; on the owner's thread.
+    if unsafe { callback::call_watched(record, cells) } {
+        return admission::ANSWERED;
+    }
     // SAFETY: see above. On this thread its instance is not deleted meanwhile; it may be gone.
     let instance = unsafe { (!(*(*record).vmctx).host.is_null()).then(|| instance((*record).vmctx)) };
     let admission =
@@ -393,7 +397,7 @@ unsafe extern "C" fn callback_lend(record: *const CallbackRecord, argument: u32,
         // Those of the arguments before it.
         instance.scopes.end_lent(cells as usize);
         // SAFETY: see above.
-        unsafe { refuse(record, format!("{}: {why}", value_name(&info.shared.signature, Some(argument)))) };
+        unsafe { refuse(record, format!("{}: {why}", value_name(&info.named, Some(argument)))) };
         u64::MAX
     })
 }
@@ -435,7 +439,7 @@ unsafe extern "C" fn callback_leave(record: *const CallbackRecord, slots: *mut u
 unsafe extern "C" fn callback_pointer(record: *const CallbackRecord, argument: u32, value: u64) -> u64 {
     // SAFETY: as in `callback_enter`.
     let (instance, info) = unsafe { (instance((*record).vmctx), inbound::info(record)) };
-    let name = || value_name(&info.shared.signature, Some(argument as usize));
+    let name = || value_name(&info.named, Some(argument as usize));
     let converted = match value {
         0 => Err(format!("{} is NULL, the prototype says [nonnull]", name())),
         _ => inbound::pointer_in(instance, value).map_err(|why| format!("{}: {why}", name())),
@@ -477,7 +481,7 @@ unsafe extern "C" fn callback_range(record: *const CallbackRecord, argument: u32
     let info = unsafe { inbound::info(record) };
     let index = argument as usize;
     let why = inbound::range_error_of(&info.shared.signature.params[index].crossing, value);
-    let why = format!("{}: {why}", value_name(&info.shared.signature, Some(index)));
+    let why = format!("{}: {why}", value_name(&info.named, Some(index)));
     // SAFETY: see above.
     unsafe { refuse(record, why) };
 }

@@ -84,17 +84,26 @@ pub(crate) struct ThunkInfo {
     pub(crate) host: Option<Arc<HostFunction>>,
     /// parameters that are functions
     pub(crate) functions: Box<[FunctionParam]>,
+    /// it is an import, and the signature's name is the C function's
+    is_import: bool,
 }
 
 impl ThunkInfo {
-    pub(crate) fn new(signature: Arc<Signature>, host: Option<Arc<HostFunction>>) -> ThunkInfo {
+    /// Of an import.
+    pub(crate) fn of_import(signature: Arc<Signature>, host: Option<Arc<HostFunction>>) -> ThunkInfo {
         let functions = FunctionParam::all(&signature);
-        ThunkInfo { signature, host, functions }
+        ThunkInfo { signature, host, functions, is_import: true }
+    }
+
+    /// Of a function that C gives the app a pointer of. The signature's name is only what that pointer is called.
+    pub(crate) fn of_pointer(signature: Arc<Signature>) -> ThunkInfo {
+        ThunkInfo { is_import: false, ..ThunkInfo::of_import(signature, None) }
     }
 
     /// The C function's name.
     pub(crate) fn name(&self) -> &str {
-        self.signature.name.as_deref().unwrap_or("(unnamed function)")
+        let name = self.signature.name.as_deref().filter(|_| self.is_import);
+        name.unwrap_or("(unnamed function)")
     }
 }
 

@@ -50,6 +50,47 @@ const SORTER: &str = r#"
 const QSORT: &str = "void qsort(void *base[inout: nmemb * size], size_t nmemb, size_t size,
                                 int (*compar)(const void *, const void *))";
 
+#[test]
+fn messages_have_the_names_of_the_prototype_that_a_callback_was_made_by() {
+    const APP: &str = r#"
+(module
+  (import "env" "first" (func $first (param i32)))
+  (import "env" "second" (func $second (param i32)))
+  (table 4 funcref)
+  (elem (i32.const 1) $one $two)
+  (func $one (export "one") (param i32) (result i32) local.get 0)
+  (func $two (export "two") (param i32) (result i32) local.get 0)
+  (func (export "give") (call $first (i32.const 1)) (call $second (i32.const 2))))"#;
+    thread_local! { static KEPT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) }; }
+    extern "C" fn keep(function: usize) {
+        KEPT.set(function);
+    }
+    type Long = extern "C" fn(i64) -> i64;
+    let fails = |app: &wasmbridge_runtime::Instance, function: usize, said: &str| {
+        let function: Long = unsafe { std::mem::transmute(function) };
+        assert_eq!(function(7), 7);
+        assert_eq!(function(1 << 40), 0);
+        let error = app.take_error().unwrap().to_string();
+        assert!(error.contains(said), "expected {said}: {error}");
+    };
+    let keep = keep as extern "C" fn(usize) as *const u8;
+    let imports = [("void first(long (*shrink)(long amount))", keep), ("void second(long (*grow)(long by))", keep)];
+    let app = instance_with(APP, &imports);
+    let made = |prototype: &str| app.callback(prototype, &CallbackOptions::default()).unwrap().0 as usize;
+    let one = made("long one(long count)");
+    fails(&app, one, "`one` argument 1 (`count`)");
+    fails(&app, made("long two(long number)"), "`two` argument 1 (`number`)");
+    // By another prototype it is the same callback.
+    assert_eq!(made("long one(long other)"), one);
+    fails(&app, one, "`one` argument 1 (`count`)");
+    unsafe { release_callback(NativeFn(one as *const u8)) }.unwrap();
+    fails(&app, made("long one(long)"), "`one` argument 1:");
+    // Of functions that the app passes, the parameters'.
+    let app = instance_with(APP, &imports);
+    app.call("give", &[]).unwrap();
+    fails(&app, KEPT.get(), "`grow` argument 1 (`by`)");
+}
+
 fn sorter() -> wasmbridge_runtime::Instance {
     instance_with(SORTER, &[(QSORT, libc::qsort as *const u8)])
 }

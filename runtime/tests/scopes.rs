@@ -5,7 +5,10 @@ mod common;
 use common::instance_with;
 use std::cell::Cell;
 use std::ffi::c_int;
-use wasmbridge_runtime::{CallbackOptions, Instance, NativeFn, Value, callback_refusals, release_callback};
+use wasmbridge_runtime::{
+    Answer, CallbackOptions, Instance, NativeFn, OnThread, Refusal, Value, WhilePending, callback_last_refusal,
+    callback_refusals, release_callback,
+};
 
 type IntFn = extern "C" fn(c_int) -> c_int;
 
@@ -212,6 +215,65 @@ fn a_callback_that_is_called_once_ends_with_that() {
     assert!(app.take_error().is_some());
     assert_eq!(kept()(1), 0);
     assert!(app.take_error().is_none());
+}
+
+#[test]
+fn it_is_called_once_also_if_it_was_passed_otherwise_before() {
+    let app = app();
+    call(&app, "run", &[1, 1]);
+    let increment = kept() as usize;
+    for round in 0..3 {
+        call(&app, "post", &[1]);
+        assert_eq!(kept() as usize, increment);
+        assert_eq!([kept()(round), kept()(round)], [round + 1, 0]);
+    }
+    call(&app, "post", &[1]);
+    call(&app, "post", &[1]);
+    assert_eq!([1, 2, 3].map(|n| kept()(n)), [2, 3, 0]);
+    // A call of one that is held by another call, too, is not counted: nobody knows whose it is.
+    call(&app, "post", &[1]);
+    assert_eq!(call(&app, "run", &[1, 2]), 3);
+    assert_eq!([1, 2].map(|n| kept()(n)), [2, 0]);
+    // A call that traps is a call.
+    assert!(app.call("run", &[Value::I32(3), Value::I32(1)]).is_err());
+    call(&app, "post", &[3]);
+    assert_eq!(kept()(1), 0);
+    assert!(app.take_error().is_some());
+    assert_eq!(kept()(1), 0);
+    assert!(app.take_error().is_none());
+    // What is held for good meanwhile stays.
+    call(&app, "post", &[1]);
+    call(&app, "set", &[1]);
+    assert_eq!([1, 2, 3].map(|n| kept()(n)), [2, 3, 4]);
+    // It may be freed while it runs.
+    call(&app, "run", &[4, 1]);
+    call(&app, "post", &[4]);
+    let other = kept();
+    // SAFETY: C does not call it any more, but to see what it answers.
+    unsafe { release_callback(NativeFn(other as *const u8)) }.unwrap();
+    assert_eq!(other(1), 0);
+}
+
+#[test]
+fn options_hold_for_what_the_app_has_passed_already() {
+    let app = app();
+    call(&app, "set", &[3]);
+    let trap = kept();
+    assert_eq!(trap(1), 0);
+    assert!(app.take_error().is_some());
+    let options = |default| CallbackOptions { default, ..CallbackOptions::default() };
+    let ask = |options| app.callback_at(3, "int trap(int)", &options);
+    assert_eq!(ask(options(Answer::Int(-5))).unwrap(), NativeFn(trap as *const u8));
+    assert_eq!(trap(1), -5);
+    assert!(app.take_error().is_some());
+    // What is not said stays; what is wrong changes nothing.
+    ask(CallbackOptions { pending: WhilePending::Run, ..CallbackOptions::default() }).unwrap();
+    assert!(ask(CallbackOptions { thread: OnThread::Queue, ..options(Answer::Float(0.5)) }).is_err());
+    ask(CallbackOptions::default()).unwrap();
+    assert_eq!(trap(1), -5);
+    assert!(app.take_error().is_some());
+    assert_eq!(std::thread::spawn(move || trap(1)).join().unwrap(), -5);
+    assert_eq!(callback_last_refusal(NativeFn(trap as *const u8)).unwrap(), Some(Refusal::OtherThread));
 }
 
 #[test]

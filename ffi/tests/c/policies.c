@@ -10,9 +10,11 @@
 typedef int (*int_fn)(int);
 
 static int returned;
+static int_fn visited;
 
 static int each(int (*visit)(int), int value) {
     int result = visit(value);
+    visited = visit;
     returned++;
     return result;
 }
@@ -106,6 +108,38 @@ int main(int argc, char **argv) {
     FAILS(wb_callback(h.app, "int twice(int)", &options, &f), WB_ERROR_INVALID_ARGUMENT, "on_trap");
     CHECK(f == NULL);
     FAILS(wb_linker_define(h.linker, "env", "void f(int (*g[trap: never])(int))", (wb_fn)each), WB_ERROR_PROTOTYPE, "unwind");
+    delete_host(h);
+
+    /* The same function again is the same pointer, which ends with each call. */
+    h = with(argv[1], "int each(int (*visit[scope: call])(int), int value)");
+    {
+        wb_val args[2], result;
+        int_fn first = NULL;
+        int i;
+        args[0] = wb_i32(1);
+        args[1] = wb_i32(5);
+        for (i = 0; i < 3; i++) {
+            OK(wb_instance_call(h.app, "each", args, 2, &result, 1));
+            CHECK(result.of.i32 == 10 && (first == NULL || visited == first));
+            first = visited;
+            CHECK(first(5) == 0);
+        }
+        /* Freed, it is another one. */
+        OK(wb_callback_delete((wb_fn)first));
+        OK(wb_instance_call(h.app, "each", args, 2, &result, 1));
+        CHECK(result.of.i32 == 10);
+    }
+    delete_host(h);
+
+    /* Options hold for what the app has passed before, and stay where none are given. */
+    h = with(argv[1], "int each(int (*visit)(int), int value)");
+    fails(h, 1);
+    memset(&options, 0, sizeof options);
+    options.default_int = -9;
+    OK(wb_callback_at(h.app, 2, "int fail(int)", &options, &f));
+    OK(wb_callback_at(h.app, 2, "int fail(int)", NULL, &f));
+    CHECK(((int_fn)f)(1) == -9);
+    FAILS(wb_instance_take_error(h.app), WB_ERROR_TRAP, "unreachable");
     delete_host(h);
     return 0;
 }

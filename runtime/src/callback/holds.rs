@@ -47,6 +47,11 @@ impl Holds {
         self.once.set(self.once.get().saturating_add(1));
     }
 
+    /// Whether it is held until it has been called.
+    pub(crate) fn is_once(&self) -> bool {
+        self.once.get() > 0
+    }
+
     /// It has been called. Which of several holders has done so is not known: a hold for one call ends only where there is no other
     /// kind, so that nobody's is ended by mistake.
     pub(crate) fn end_once(&self) {

@@ -12,9 +12,9 @@ use self::refusal::Refusals;
 pub(crate) use self::shared::Shared;
 use crate::code::registry::{Place, Reader};
 use crate::code::stamped::Slot;
-use crate::crossing::replay::Cells;
+use crate::crossing::replay::{Cells, replay};
 use crate::error::{Error, ErrorKind};
-use crate::instance::InstanceData;
+use crate::instance::{InstanceData, Known};
 use crate::thread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
@@ -41,7 +41,7 @@ pub enum Answer {
 }
 
 /// Settings of a callback.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct CallbackOptions {
     /// what it answers when it cannot run
     pub default: Answer,
@@ -66,6 +66,8 @@ pub(crate) enum Name {
 #[derive(Debug)]
 pub(crate) struct CallbackInfo {
     pub(crate) shared: Arc<Shared>,
+    /// the signature with the names of the prototype that it was made by, which messages say
+    pub(crate) named: Arc<Signature>,
     name: Name,
     slot: Slot,
     funcref: *const VmFuncRef,
@@ -214,48 +216,54 @@ pub(crate) unsafe fn answer_foreign(record: *const CallbackRecord, cells: Cells)
     admission::REFUSE
 }
 
-/// A head that refuses every entry: records of callbacks whose instance is gone point to it.
+/// A head that refuses every entry: records of callbacks that nobody may call, or not so, point to it.
 struct DeadHead(VmHead);
 
 // SAFETY: read only; all its pointers are null and nothing follows them, because no entry passes the check.
 unsafe impl Sync for DeadHead {}
 
-static DEAD: DeadHead = DeadHead(VmHead {
-    host: std::ptr::null_mut(),
-    stack_limit: usize::MAX,
-    crossings: std::ptr::null_mut(),
-    memory0_base: std::ptr::null_mut(),
-    memory0: std::ptr::null(),
-    builtins: crate::builtins::TABLE.as_ptr(),
-    capture: std::ptr::null_mut(),
-    stack_pointer: 0,
-    refusing: CrossingFrame { frame: 0, stack_pointer: 0, record: std::ptr::null() },
-    shown: std::ptr::null_mut(),
-    handles: std::ptr::null(),
-});
+static DEAD: DeadHead = DeadHead::new();
+/// The one of callbacks whose next call is [watched](call_watched).
+static WATCHED: DeadHead = DeadHead::new();
+
+impl DeadHead {
+    const fn new() -> DeadHead {
+        DeadHead(VmHead {
+            host: std::ptr::null_mut(),
+            stack_limit: usize::MAX,
+            crossings: std::ptr::null_mut(),
+            memory0_base: std::ptr::null_mut(),
+            memory0: std::ptr::null(),
+            builtins: crate::builtins::TABLE.as_ptr(),
+            capture: std::ptr::null_mut(),
+            stack_pointer: 0,
+            refusing: CrossingFrame { frame: 0, stack_pointer: 0, record: std::ptr::null() },
+            shown: std::ptr::null_mut(),
+            handles: std::ptr::null(),
+        })
+    }
+}
 
 /// Stamps a callback: a function of `instance` as a C function. Nobody holds it yet. `opens_scope` says that it opens a scope even if no value of its needs one,
 /// which also has the end of each call seen.
 pub(crate) fn stamp(
     instance: &InstanceData,
     funcref: *const VmFuncRef,
-    shared: &Arc<Shared>,
+    known: &Known,
     name: Name,
     options: &CallbackOptions,
     opens_scope: bool,
 ) -> Result<Slot, Error> {
+    let shared = &known.shared;
     let signature = &shared.signature;
-    let (default_int, default_float) = default_bits(signature, options.default)?;
-    if options.thread == OnThread::Queue {
-        let error = |why| Error::new(ErrorKind::Prototype, format!("its calls cannot be queued: {why}: `{signature}`"));
-        signature.can_be_queued().map_err(error)?;
-    }
+    let (default_int, default_float) = check(options, signature)?;
     let (slot, has_fast_entry) = {
         let mut pages = shared.pages(instance.engine(), opens_scope)?.lock().unwrap_or_else(|e| e.into_inner());
         (pages.take()?, pages.has_fast_entry())
     };
     let info = CallbackInfo {
         shared: shared.clone(),
+        named: known.named.clone(),
         name,
         slot,
         funcref,
@@ -301,17 +309,66 @@ pub(crate) fn stamp(
     Ok(slot)
 }
 
+/// Checks options for a callback of a signature: its default value, as it lies in the integer and the float result register.
+fn check(options: &CallbackOptions, signature: &Signature) -> Result<(u64, u64), Error> {
+    if options.thread == OnThread::Queue {
+        let error = |why| Error::new(ErrorKind::Prototype, format!("its calls cannot be queued: {why}: `{signature}`"));
+        signature.can_be_queued().map_err(error)?;
+    }
+    default_bits(signature, options.default)
+}
+
+/// Has options hold from now on for a callback that there is already. Those that are not said, because they are what an option is by
+/// default, stay as they are.
+///
+/// # Errors
+/// As for [`stamp`]; then nothing has changed.
+///
+/// # Safety
+/// As for [`holds()`].
+pub(crate) unsafe fn set_options(record: *mut CallbackRecord, options: &CallbackOptions) -> Result<(), Error> {
+    let nothing = CallbackOptions::default();
+    if *options == nothing {
+        return Ok(());
+    }
+    // SAFETY: the caller's promise.
+    let info = unsafe { crate::crossing::inbound::info(record) };
+    let bits = check(options, &info.shared.signature)?;
+    let CallbackOptions { default, trap, thread, pending } = *options;
+    info.policies.say(&Policy {
+        trap: (trap != nothing.trap).then_some(trap),
+        thread: (thread != nothing.thread).then_some(thread),
+        pending: (pending != nothing.pending).then_some(pending),
+        default: None,
+    });
+    if default != nothing.default {
+        // SAFETY: the caller's promise.
+        unsafe { set_default(record, bits) };
+    }
+    Ok(())
+}
+
+/// Changes what a callback answers by default.
+///
+/// # Safety
+/// As for [`holds()`].
+unsafe fn set_default(record: *mut CallbackRecord, (int, float): (u64, u64)) {
+    // SAFETY: the caller's promise. Other threads may read either word while it changes.
+    unsafe {
+        AtomicU64::from_ptr(&raw mut (*record).default_int).store(int, Ordering::Relaxed);
+        AtomicU64::from_ptr(&raw mut (*record).default_float).store(float, Ordering::Relaxed);
+    }
+}
+
 /// Redirects a callback: it refuses from now on, and holds nothing of its instance but what a call that is running needs. The calls that other threads have left
 /// for it are still in its inbox.
 ///
 /// # Safety
 /// `record` is one that [`stamp`] wrote, and has not been freed.
 pub(crate) unsafe fn kill(record: *mut CallbackRecord) {
-    // SAFETY: the caller's promise. Callbacks on other threads read `vmctx` while it changes: one aligned word, either
-    // value of which is good, because the check on the old head refuses other threads.
+    // SAFETY: the caller's promise.
     unsafe {
-        let vmctx = AtomicPtr::from_ptr(&raw mut (*record).vmctx);
-        vmctx.store(std::ptr::from_ref(&DEAD.0).cast_mut(), Ordering::Release);
+        redirect(record, &DEAD);
         crate::crossing::inbound::info(record).instance.store(std::ptr::null_mut(), Ordering::SeqCst);
     }
 }
@@ -342,12 +399,9 @@ pub(crate) unsafe fn say(record: *mut CallbackRecord, policy: &Policy) {
             _ => Answer::Int(value),
         };
         // A prototype says it of functions that have a default only.
-        if let Ok((int, float)) = default_bits(&info.shared.signature, answer) {
-            // SAFETY: as above. Other threads may read either word while it changes.
-            unsafe {
-                AtomicU64::from_ptr(&raw mut (*record).default_int).store(int, Ordering::Relaxed);
-                AtomicU64::from_ptr(&raw mut (*record).default_float).store(float, Ordering::Relaxed);
-            }
+        if let Ok(bits) = default_bits(&info.shared.signature, answer) {
+            // SAFETY: the caller's promise.
+            unsafe { set_default(record, bits) };
         }
     }
 }
@@ -357,13 +411,24 @@ pub(crate) unsafe fn say(record: *mut CallbackRecord, policy: &Policy) {
 /// # Safety
 /// As for [`holds()`].
 pub(crate) unsafe fn end_unless_held(record: *mut CallbackRecord) {
-    // SAFETY: the caller's promise; see `kill` for the store.
+    // SAFETY: the caller's promise.
     unsafe {
         if !holds(record).any() {
-            AtomicPtr::from_ptr(&raw mut (*record).vmctx)
-                .store(std::ptr::from_ref(&DEAD.0).cast_mut(), Ordering::Release);
+            redirect(record, &DEAD);
         }
     }
+}
+
+/// Has a callback refuse every entry, for as what the head stands.
+///
+/// # Safety
+/// As for [`holds()`].
+unsafe fn redirect(record: *mut CallbackRecord, head: &'static DeadHead) {
+    // SAFETY: the caller's promise. Callbacks on other threads read `vmctx` while it changes: one aligned word, either
+    // value of which is good, because the check on the old head refuses other threads.
+    unsafe {
+        AtomicPtr::from_ptr(&raw mut (*record).vmctx).store(std::ptr::from_ref(&head.0).cast_mut(), Ordering::Release)
+    };
 }
 
 /// Undoes [`end_unless_held`], for a callback that is about to be held.
@@ -371,8 +436,82 @@ pub(crate) unsafe fn end_unless_held(record: *mut CallbackRecord) {
 /// # Safety
 /// As for [`holds()`]; the instance is not being dropped.
 pub(crate) unsafe fn revive(record: *mut CallbackRecord) {
-    // SAFETY: the caller's promise; see `kill` for the store.
+    // SAFETY: the caller's promise.
+    unsafe {
+        admit_owner(record);
+        watch(record, crate::crossing::inbound::info(record));
+    }
+}
+
+/// Has a callback's entry check look at its own instance.
+///
+/// # Safety
+/// As for [`revive`].
+unsafe fn admit_owner(record: *mut CallbackRecord) {
+    // SAFETY: the caller's promise; see `redirect` for the store.
     unsafe { AtomicPtr::from_ptr(&raw mut (*record).vmctx).store((*record).owner, Ordering::Release) };
+}
+
+/// Holds a callback until it has been called once more. One whose shape does not tell when it has returned is called by [`call_watched`] then.
+///
+/// # Safety
+/// As for [`revive`].
+pub(crate) unsafe fn hold_once(record: *mut CallbackRecord) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let info = crate::crossing::inbound::info(record);
+        info.holds.add_once();
+        watch(record, info);
+    }
+}
+
+/// Has calls of a callback watched, if one of them is to be its last and its shape does not tell.
+///
+/// # Safety
+/// As for [`revive`].
+unsafe fn watch(record: *mut CallbackRecord, info: &CallbackInfo) {
+    if !info.scoped && !info.holds.is_forever() && info.holds.is_once() {
+        // SAFETY: the caller's promise.
+        unsafe { redirect(record, &WATCHED) };
+    }
+}
+
+/// Makes a call that is watched, and sees its end; whether it is one.
+///
+/// # Safety
+/// The cells are those of a call of this callback that is running on this thread, the owner's.
+pub(crate) unsafe fn call_watched(record: *const CallbackRecord, cells: Cells) -> bool {
+    /// It is over, also where an exception passes through.
+    struct Over(*mut CallbackRecord);
+    impl Drop for Over {
+        fn drop(&mut self) {
+            // SAFETY: the record of a callback that has been called: it stays until its slot is used again. One that was freed meanwhile is
+            // nobody's to call again.
+            unsafe {
+                let info = crate::crossing::inbound::info(self.0);
+                if info.has_ended() {
+                    return;
+                }
+                info.holds.end_once();
+                end_unless_held(self.0);
+                watch(self.0, info);
+            }
+        }
+    }
+    let record = record.cast_mut();
+    // SAFETY: the caller's promise.
+    unsafe {
+        if !std::ptr::eq((*record).vmctx, &WATCHED.0) {
+            return false;
+        }
+        let info = crate::crossing::inbound::info(record);
+        admit_owner(record);
+        let _over = Over(record);
+        if let Err(why) = replay(info, cells) {
+            info.fail(why);
+        }
+    }
+    true
 }
 
 /// A call of a callback is over, however it ended.

@@ -109,7 +109,7 @@ pub(crate) fn allocate(
     for (import, declared) in imports.into_iter().zip(&metadata.imports) {
         match import {
             Resolved::Native { signature, function, host, code, direct } => {
-                let info = Box::new(ThunkInfo::new(signature, host));
+                let info = Box::new(ThunkInfo::of_import(signature, host));
                 let record = ThunkRecord {
                     vmctx: vmctx.cast(),
                     function,

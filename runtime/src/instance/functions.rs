@@ -12,11 +12,11 @@
 //! The app may copy a function reference to where it is never found again. So what stands for a C function lives as long as the instance, and
 //! C says by its prototype that the function does, too: other scopes are refused in this direction.
 
-use super::known::Signatures;
+use super::known::{Known, Signatures};
 use super::scoped::HeldByCall;
 use super::{InstanceData, Thunk};
 use crate::addresses::AddressMap;
-use crate::callback::{self, CallbackOptions, Name, NativeFn, Shared};
+use crate::callback::{self, CallbackOptions, Name, NativeFn};
 use crate::code::stamped::Slot;
 use crate::crossing::Refused;
 use crate::error::{Error, ErrorKind};
@@ -68,6 +68,8 @@ pub(super) struct Functions {
 struct NativeFunction {
     funcref: VmFuncRef,
     thunk: Thunk,
+    /// the interned one
+    signature: Arc<Signature>,
 }
 
 /// What a function becomes in C.
@@ -157,7 +159,8 @@ impl InstanceData {
         let holds = unsafe { callback::holds(slot.record) };
         match (held, scope) {
             _ if holds.is_forever() => {}
-            (_, Scope::Once) => holds.add_once(),
+            // SAFETY: as above; the app is running.
+            (_, Scope::Once) => unsafe { callback::hold_once(slot.record) },
             (_, Scope::Until(name)) => holds.add_until(name),
             (Some(held), Scope::Call | Scope::Forever) => {
                 holds.add_call();
@@ -181,8 +184,8 @@ impl InstanceData {
         funcref: *const VmFuncRef,
         once: bool,
     ) -> Result<Out, Refused> {
-        let known = self.known_nested(signature);
-        if let Some(native) = self.native_behind(funcref, &known.signature) {
+        let known = self.known(signature);
+        if let Some(native) = self.native_behind(funcref, &known.shared.signature) {
             return Ok(Out::Native(native));
         }
         let slot =
@@ -202,7 +205,7 @@ impl InstanceData {
         // SAFETY: only `native_function` makes references with this index, as the first field of a `NativeFunction`, which lives as long
         // as its instance: a member of the group.
         let native = unsafe { &*funcref.cast::<NativeFunction>() };
-        Arc::ptr_eq(&native.thunk.info.signature, signature).then_some(native.thunk.record.function)
+        Arc::ptr_eq(&native.signature, signature).then_some(native.thunk.record.function)
     }
 
     /// The function at an index of a table.
@@ -225,7 +228,7 @@ impl InstanceData {
     pub(crate) fn callback(
         &self,
         funcref: *const VmFuncRef,
-        known: &Arc<Shared>,
+        known: &Known,
         name: Arc<str>,
         options: &CallbackOptions,
     ) -> Result<Slot, Error> {
@@ -238,26 +241,29 @@ impl InstanceData {
     fn callback_known(
         &self,
         funcref: *const VmFuncRef,
-        known: &Arc<Shared>,
+        known: &Known,
         name: Name,
         options: &CallbackOptions,
         index: Option<u32>,
         once: bool,
     ) -> Result<Slot, Error> {
-        let signature = &known.signature;
+        let signature = &known.shared.signature;
         let key = (funcref as usize, Arc::as_ptr(signature) as usize);
         if let Some(&slot) = self.functions.callbacks.borrow().get(&key) {
             // SAFETY: a callback of this instance's that was not freed; the instance is in use, so nobody is dropping it.
-            unsafe { callback::revive(slot.record) };
+            unsafe {
+                callback::set_options(slot.record, options)?;
+                callback::revive(slot.record);
+            }
             return Ok(slot);
         }
-        known.check_callback()?;
+        known.shared.check_callback()?;
         // SAFETY: a function reference of the group's.
         let function = unsafe { *funcref };
         let is = |found: &FuncType| *found == signature.wasm_type();
         let found = || self.engine().types().func(function.type_id);
         // Of a type that may have subtypes, or that is one of a group, the number is another one.
-        if function.type_id != known.type_id && !found().as_ref().is_some_and(is) {
+        if function.type_id != known.shared.type_id && !found().as_ref().is_some_and(is) {
             let expected = signature.wasm_type();
             let message = match found() {
                 Some(found) => format!("it is `{found}`, the prototype `{signature}` needs `{expected}`"),
@@ -331,16 +337,21 @@ impl InstanceData {
             );
         }
         let native = NativeFn(native as *const u8);
-        let signature = self.engine().intern(signature);
-        let funcref = match callback::function_of(self, native, &signature) {
+        let interned = self.engine().intern(signature);
+        let funcref = match callback::function_of(self, native, &interned) {
             Some(funcref) => funcref,
-            None => self.native_function(native, signature)?,
+            None => self.native_function(native, signature, interned)?,
         };
         self.index_of(funcref).map(u64::from)
     }
 
     /// A function that calls a C function: made now, or the one that was made before.
-    fn native_function(&self, native: NativeFn, signature: Arc<Signature>) -> Result<*const VmFuncRef, Refused> {
+    fn native_function(
+        &self,
+        native: NativeFn,
+        named: &Signature,
+        signature: Arc<Signature>,
+    ) -> Result<*const VmFuncRef, Refused> {
         let key = (native.0 as usize, Arc::as_ptr(&signature) as usize);
         if let Some(native) = self.functions.natives.borrow().get(&key) {
             return Ok(&raw const native.funcref);
@@ -350,7 +361,7 @@ impl InstanceData {
         if needs_scope(&signature) {
             self.functions.need_scopes.set(true);
         }
-        let info = Box::new(ThunkInfo::new(signature, None));
+        let info = Box::new(ThunkInfo::of_pointer(Arc::new(named.clone())));
         let record = ThunkRecord {
             vmctx: self.vmctx,
             function: native.0,
@@ -358,7 +369,7 @@ impl InstanceData {
             info: std::ptr::from_ref(&*info).cast_mut().cast(),
         };
         let funcref = VmFuncRef { code: code.entry(), vmctx: std::ptr::null_mut(), type_id, function: NATIVE };
-        let mut made = Box::new(NativeFunction { funcref, thunk: Thunk { record, info, code } });
+        let mut made = Box::new(NativeFunction { funcref, thunk: Thunk { record, info, code }, signature });
         made.funcref.vmctx = (&raw mut made.thunk.record).cast();
         let mut natives = self.functions.natives.borrow_mut();
         let made = natives.entry(key).or_insert(made);

@@ -1,7 +1,8 @@
 //! What the host holds of an instance.
 
 use super::InstanceData;
-use crate::callback::{CallbackOptions, NativeFn, Shared};
+use super::known::Known;
+use crate::callback::{CallbackOptions, NativeFn};
 use crate::error::{Error, ErrorKind};
 use crate::exception::Tag;
 use crate::module::Module;
@@ -76,7 +77,8 @@ impl Instance {
 
     /// An exported function as a C function pointer of this prototype, whose name is the export's. It may use the type names that the
     /// linker knew when it made the instance. The same function and the
-    /// same prototype give the same address, and the options of the first time.
+    /// same prototype give the same address. Options that are not the default hold from then on, for one that there was already as well: whether the
+    /// host has made it or the app has passed the function to C. The others stay as they are.
     ///
     /// # Errors
     /// [`ErrorKind::Prototype`], [`ErrorKind::NotFound`], or [`ErrorKind::Link`] if the function has another type.
@@ -93,7 +95,7 @@ impl Instance {
                 funcref
             }
         };
-        self.stamp(funcref, &known.shared, name.clone(), options)
+        self.stamp(funcref, &known.known, name.clone(), options)
     }
 
     /// An exported function as a C function pointer of a signature.
@@ -119,13 +121,13 @@ impl Instance {
         let known = self.data.prototype(prototype, &self.names)?;
         let funcref = self.data.table_function(0, index).map_err(|why| Error::new(ErrorKind::NotFound, why))?;
         let name = known.name.clone().unwrap_or_else(|| format!("table index {index}").into());
-        self.stamp(funcref, &known.shared, name, options)
+        self.stamp(funcref, &known.known, name, options)
     }
 
     fn stamp(
         &self,
         funcref: *const VmFuncRef,
-        known: &Arc<Shared>,
+        known: &Known,
         name: Arc<str>,
         options: &CallbackOptions,
     ) -> Result<NativeFn, Error> {

@@ -1,4 +1,6 @@
 //! Signatures that an instance has had callbacks of: what making one more needs is looked up once, without the engine's locks.
+//!
+//! Prototypes that differ in names only have one signature and share everything, but messages say each one's own names.
 
 use super::InstanceData;
 use crate::addresses::AddressMap;
@@ -16,20 +18,26 @@ const MAX_TEXTS: usize = 1024;
 /// What is known.
 #[derive(Debug, Default)]
 pub(super) struct Signatures {
-    /// By the address of a signature inside of an interned one, which stays.
-    nested: RefCell<AddressMap<usize, Arc<Shared>>>,
-    /// By the address at which a host's own signature was last seen. What is found is compared: something else may be there now.
-    by_place: RefCell<AddressMap<usize, Arc<Shared>>>,
+    /// By the address at which a signature was last seen. What is found is compared: something else may be there now.
+    by_place: RefCell<AddressMap<usize, Rc<Known>>>,
     /// By the address of the interned signature.
     interned: RefCell<AddressMap<usize, Arc<Shared>>>,
     /// By the text of a prototype.
     by_text: RefCell<AddressMap<String, Rc<Prototype>>>,
 }
 
+/// What is known of a signature.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) shared: Arc<Shared>,
+    /// the same signature with the names that its prototype has
+    pub(crate) named: Arc<Signature>,
+}
+
 /// A prototype that the host has asked for callbacks of.
 #[derive(Debug)]
 pub(super) struct Prototype {
-    pub(super) shared: Arc<Shared>,
+    pub(super) known: Known,
     /// the function's, if it says one
     pub(super) name: Option<Arc<str>>,
     /// the export of this name, once it has been looked up
@@ -37,35 +45,25 @@ pub(super) struct Prototype {
 }
 
 impl InstanceData {
-    /// What is known of a host's signature.
-    pub(super) fn known(&self, signature: &Signature) -> Arc<Shared> {
+    /// What is known of a signature: a host's, or that of a function which another one takes or gives.
+    pub(super) fn known(&self, signature: &Signature) -> Rc<Known> {
         let signatures = &self.functions.signatures;
         let place = std::ptr::from_ref(signature) as usize;
         if let Some(known) = signatures.by_place.borrow().get(&place)
-            && *known.signature == *signature
+            && *known.named == *signature
+            && known.named.has_names_of(signature)
         {
             return known.clone();
         }
-        let known = self.known_interned(self.engine().intern(signature));
+        let known = Rc::new(Known {
+            shared: self.known_interned(self.engine().intern(signature)),
+            named: Arc::new(signature.clone()),
+        });
         let mut by_place = signatures.by_place.borrow_mut();
         if by_place.len() >= MAX_TEXTS {
             by_place.clear();
         }
         by_place.insert(place, known.clone());
-        known
-    }
-
-    /// What is known of a signature inside of an interned one: of a function that another one takes or gives. The engine keeps what it has interned, so
-    /// the address says which it is.
-    pub(super) fn known_nested(&self, signature: &Signature) -> Arc<Shared> {
-        let nested = &self.functions.signatures.nested;
-        let place = std::ptr::from_ref(signature) as usize;
-        if let Some(known) = nested.borrow().get(&place) {
-            debug_assert_eq!(*known.signature, *signature, "it is inside of an interned one");
-            return known.clone();
-        }
-        let known = self.known_interned(self.engine().intern(signature));
-        nested.borrow_mut().insert(place, known.clone());
         known
     }
 
@@ -87,8 +85,8 @@ impl InstanceData {
         let parsed = Signature::parse_with(text, names);
         let parsed = parsed.map_err(|e| Error::new(ErrorKind::Prototype, e.to_string()))?;
         let prototype = Rc::new(Prototype {
-            shared: self.known_interned(self.engine().intern(&parsed)),
-            name: parsed.name.map(Arc::from),
+            name: parsed.name.as_deref().map(Arc::from),
+            known: Known { shared: self.known_interned(self.engine().intern(&parsed)), named: Arc::new(parsed) },
             export: Cell::default(),
         });
         let mut by_text = self.functions.signatures.by_text.borrow_mut();

@@ -36,6 +36,7 @@ mod tables;
 mod windows;
 
 pub use handle::{Instance, MemoryView};
+pub(crate) use known::Known;
 pub(crate) use passed::FunctionParam;
 pub(crate) use stop::Admission;
 

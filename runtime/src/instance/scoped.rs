@@ -38,7 +38,8 @@ impl InstanceData {
             Scope::Call => self.hold_by_call(record),
             Scope::Forever if given_back => self.hold_by_call(record),
             Scope::Forever => holds.forever(),
-            Scope::Once => holds.add_once(),
+            // SAFETY: as above; the app is running.
+            Scope::Once => unsafe { callback::hold_once(record) },
             Scope::Until(name) => holds.add_until(name),
         }
     }

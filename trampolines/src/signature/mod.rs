@@ -31,7 +31,7 @@ use wasmbridge_artifact::{FuncType, RefType, ValType};
 /// A C function's type, with how each value crosses. Comparing ignores its name and the names of its parameters.
 #[derive(Debug, Clone)]
 pub struct Signature {
-    /// the function's name, if the prototype has one
+    /// the function's name, if the prototype has one; of a function behind a pointer, what the pointer is called
     pub name: Option<String>,
     /// parameters
     pub params: Vec<Value>,
@@ -179,6 +179,11 @@ impl Signature {
         }
     }
 
+    /// Whether it and its parameters have the same names as an equal one.
+    pub fn has_names_of(&self, other: &Signature) -> bool {
+        self.name == other.name && self.params.iter().zip(&other.params).all(|(param, other)| param.name == other.name)
+    }
+
     /// The type that the wasm function has.
     pub fn wasm_type(&self) -> FuncType {
         let mut params: Vec<ValType> = self.params.iter().map(Value::wasm_type).collect();
@@ -297,6 +302,17 @@ impl Crossing {
 }
 
 impl Value {
+    /// Names it, and a function so, too, that has no name of its own.
+    pub(crate) fn with_name(mut self, name: Option<String>) -> Value {
+        if let Crossing::Function { signature, .. } = &mut self.crossing
+            && signature.name.is_none()
+        {
+            signature.set_name(name.as_deref());
+        }
+        self.name = name;
+        self
+    }
+
     /// A value that may be NULL if it is a pointer.
     pub(crate) fn new(name: Option<&str>, crossing: Crossing) -> Value {
         Value { name: name.map(str::to_owned), ..Value::of(crossing) }

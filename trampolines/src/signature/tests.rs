@@ -462,6 +462,10 @@ fn names_are_kept() {
     assert_eq!(signature.name.as_deref(), Some("compare"));
     assert_eq!(signature.params[0].name.as_deref(), Some("a"));
     assert_eq!(signature.params[1].name, None);
+    let has_names_of = |text: &str| signature.has_names_of(&Signature::parse(text).unwrap());
+    assert!(has_names_of("int compare(const void *a, const void *)"));
+    assert!(!has_names_of("int order(const void *a, const void *)"));
+    assert!(!has_names_of("int compare(const void *a, const void *b)"));
 }
 
 #[test]

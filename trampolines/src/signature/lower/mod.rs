@@ -220,7 +220,7 @@ impl Lowering<'_> {
             }
             None => Ok(Value::of(lowering.scalar(&param.ty, &marks, param.at, place)?)),
         })?;
-        Ok(Value { name: param.name.clone(), ..value })
+        Ok(value.with_name(param.name.clone()))
     }
 
     /// Where a word of one annotation is said of the function itself, if it is.

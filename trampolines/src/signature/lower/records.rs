@@ -99,7 +99,7 @@ impl Lowering<'_> {
                     let what = "an array with `valid`, or of pointers that have a length, in a struct";
                     return Err(lowering.unsupported(at, place, what));
                 }
-                let value = Value { name: name(), nonnull: marks.nonnull, ..Value::of(crossing) };
+                let value = Value { nonnull: marks.nonnull, ..Value::of(crossing) }.with_name(name());
                 if value.count().is_some_and(Expr::has_deref) {
                     let what = "a count in a struct that is behind a pointer";
                     return Err(lowering.unsupported(at, place, what));
@@ -110,7 +110,7 @@ impl Lowering<'_> {
             _ => Ok(match lowering.scalar(ty, marks, at, place)? {
                 // A complex number.
                 Crossing::Struct(record) => MemberType::Record(record),
-                crossing => MemberType::Value(Value { name: name(), ..Value::of(crossing) }),
+                crossing => MemberType::Value(Value::of(crossing).with_name(name())),
             }),
         })
     }
