@@ -87,6 +87,8 @@ pub enum Type {
     Scalar(usize),
     /// number in [`World::records`]
     Record(usize),
+    /// a pointer to a function of the type of one in [`World::functions`]: only as a parameter
+    Function(usize),
 }
 
 /// A member of a struct or union.
@@ -122,7 +124,12 @@ pub struct Function {
     pub params: Vec<Type>,
     /// if it is variadic, its variable arguments: numbers in [`SCALARS`]
     pub varargs: Option<Vec<usize>>,
+    /// how many calls through function pointers one call of it makes, those below them included
+    pub calls: usize,
 }
+
+/// The most of them.
+const MAX_CALLS: usize = 12;
 
 /// Types, and functions with them.
 #[derive(Default)]
@@ -147,7 +154,8 @@ impl World {
         }
         for _ in 0..functions {
             let params = if random.one_in(3) { random.below(21) } else { random.below(7) };
-            let params: Vec<Type> = (0..params).map(|_| world.ty(&mut random)).collect();
+            let params: Vec<Type> = (0..params).map(|_| world.param(&mut random)).collect();
+            let calls = params.iter().map(|&ty| world.calls(ty)).sum();
             let result = (!random.one_in(8)).then(|| world.ty(&mut random));
             // Variadic functions do not return structs in memory.
             let small = match result {
@@ -156,7 +164,7 @@ impl World {
             };
             let variadic = small && !params.is_empty() && random.one_in(4);
             let varargs = variadic.then(|| (0..1 + random.below(9)).map(|_| World::promoted(&mut random)).collect());
-            world.functions.push(Function { result, params, varargs });
+            world.functions.push(Function { result, params, varargs, calls });
         }
         world
     }
@@ -167,6 +175,26 @@ impl World {
         } else {
             Type::Scalar(random.below(SCALARS.len()))
         }
+    }
+
+    /// A type, which may be a pointer to a function of the type of one before: these have such parameters, too.
+    fn param(&self, random: &mut Random) -> Type {
+        if random.one_in(6) && !self.functions.is_empty() {
+            let ty = Type::Function(random.below(self.functions.len()));
+            if self.calls(ty) > 0 && self.calls(ty) <= MAX_CALLS {
+                return ty;
+            }
+        }
+        self.ty(random)
+    }
+
+    /// How many calls a function makes through an argument; 0 for one that is no function pointer, or cannot be one.
+    fn calls(&self, ty: Type) -> usize {
+        let Type::Function(index) = ty else { return 0 };
+        let function = &self.functions[index];
+        // Annotations of a pointer's result would be the pointer's.
+        let annotated = matches!(function.result, Some(Type::Scalar(i)) if !SCALARS[i].annotation.is_empty());
+        if function.varargs.is_some() || annotated { 0 } else { 1 + function.calls }
     }
 
     fn promoted(random: &mut Random) -> usize {
@@ -190,11 +218,15 @@ impl World {
                     let inner = &self.records[i];
                     (inner.bytes, inner.differs, inner.has_union, 0)
                 }
+                Type::Function(_) => unreachable!("functions are parameters only"),
             };
             if union && differs {
                 continue;
             }
-            let bits = (limit > 0 && random.one_in(4)).then(|| 1 + random.below(limit));
+            let bits = (limit > 0 && random.one_in(4)).then(|| match random.one_in(2) {
+                true => 1,
+                false => 1 + random.below(limit),
+            });
             let len = (bits.is_none() && random.one_in(5)).then(|| 1 + random.below(4));
             let size = bytes.max(8) * len.unwrap_or(1) + 8;
             if record.bytes + size > MAX_BYTES {

@@ -27,7 +27,10 @@ pub fn run(world: &World, folder: &Path, optimise: &str) -> (usize, Vec<String>)
     let guest = compile(folder, "guest.c", &world.guest(), |c| {
         let mut command = Command::new(WASM_CC);
         command.args(["--target=wasm32", optimise, "-w", "-ffreestanding", "-fno-builtin", "-nostdlib"]);
-        command.args(["-Wl,--no-entry", "-o"]).arg(folder.join("guest.wasm")).arg(c);
+        command
+            .args(["-Wl,--no-entry", "-Wl,--export-table", "-Wl,--growable-table", "-o"])
+            .arg(folder.join("guest.wasm"))
+            .arg(c);
         (command, folder.join("guest.wasm"))
     });
     let native = Library::open(&native);
@@ -40,7 +43,7 @@ pub fn run(world: &World, folder: &Path, optimise: &str) -> (usize, Vec<String>)
         linker.define_type(&format!("T{i}"), &text).unwrap_or_else(|error| panic!("{text}\n{error}"));
     }
     for (k, function) in world.functions.iter().enumerate() {
-        let prototype = function.prototype(&format!("n{k}"));
+        let prototype = function.prototype(world, &format!("n{k}"));
         let address = NativeFn(native.find(&format!("n{k}")).cast());
         // SAFETY: the prototype is what the function was compiled from.
         unsafe { linker.define("c", &prototype, address) }.unwrap_or_else(|error| panic!("{prototype}\n{error}"));
@@ -58,9 +61,16 @@ pub fn run(world: &World, folder: &Path, optimise: &str) -> (usize, Vec<String>)
         // SAFETY: arrays in the library with an element for each function.
         unsafe { *native.find(name).cast::<u32>().add(k) }
     };
+    // Wrong arguments of functions that were called by pointers, and how many calls there were, on both sides.
+    let through_pointers = || {
+        let native = |name: &str| counter(name, 0);
+        let wrong = native("wrong_through_pointers") | number("through_pointers", 0);
+        (wrong, native("calls_through_pointers") + number("through_pointers", 1))
+    };
+    let mut calls_before = 0;
     let mut problems = Vec::new();
     for (k, function) in world.functions.iter().enumerate() {
-        let prototype = function.prototype(&format!("g{k}"));
+        let prototype = function.prototype(world, &format!("g{k}"));
         let mut problem = |what: String| problems.push(format!("{prototype}: {what}"));
         let signature = linker.signature(&prototype).unwrap();
         match app.callback_of(&format!("g{k}"), &signature, &CallbackOptions::default()) {
@@ -92,6 +102,15 @@ pub fn run(world: &World, folder: &Path, optimise: &str) -> (usize, Vec<String>)
                 }
             }
         }
+        let (wrong, calls) = through_pointers();
+        if (wrong, calls - calls_before) != (0, 2 * function.calls as u32) {
+            problem(format!(
+                "through pointers: wrong arguments {wrong:#b}, {} calls instead of {}",
+                calls - calls_before,
+                2 * function.calls
+            ));
+        }
+        calls_before = calls;
     }
     (world.functions.len(), problems)
 }

@@ -1,7 +1,8 @@
 //! The text of types and functions: as C for both sides, and as prototypes.
 //!
 //! In C, scalar number `i` is called `s{i}`, struct or union number `i` is called `T{i}`. Each type has a function `fill_*`, which makes a value of it, and
-//! one `eq_*`, which compares two.
+//! one `eq_*`, which compares two. A pointer to a function of the type of function number `i` is called `P{i}`: each side has a function `p{i}` that it passes, and
+//! calls what it is passed by `call{i}`.
 
 use crate::random::{Function, Member, Record, SCALARS, Type, World};
 use std::fmt::Write as _;
@@ -27,13 +28,13 @@ static int same(const void *a, const void *b, unsigned long n) {
 const NATIVE: &str = r"
 char *base;
 #define POINTER(x) ((x) % 8 ? base + 1024 + (x) % 60000 : (char *)0)
-u32 wrong_arguments[COUNT], calls[COUNT];
+u32 wrong_arguments[COUNT], calls[COUNT], wrong_through_pointers, calls_through_pointers;
 ";
 
 /// What the app's side has.
 const GUEST: &str = r#"
 #define POINTER(x) ((x) % 8 ? (char *)(1024 + (x) % 60000) : (char *)0)
-static u32 wrong_arguments[COUNT], calls[COUNT];
+static u32 wrong_arguments[COUNT], calls[COUNT], wrong_through_pointers, calls_through_pointers;
 void *memset(void *p, int byte, unsigned long n) { set(p, byte, n); return p; }
 void *memcpy(void *p, const void *q, unsigned long n) {
   volatile char *to = p; const volatile char *from = q;
@@ -42,6 +43,7 @@ void *memcpy(void *p, const void *q, unsigned long n) {
 }
 __attribute__((export_name("wrong"))) u32 wrong(u32 k) { return wrong_arguments[k]; }
 __attribute__((export_name("called"))) u32 called(u32 k) { return calls[k]; }
+__attribute__((export_name("through_pointers"))) u32 through_pointers(u32 k) { return k ? calls_through_pointers : wrong_through_pointers; }
 "#;
 
 /// The name of a type in C.
@@ -49,6 +51,7 @@ fn name(ty: Type) -> String {
     match ty {
         Type::Scalar(i) => format!("s{i}"),
         Type::Record(i) => format!("T{i}"),
+        Type::Function(i) => format!("P{i}"),
     }
 }
 
@@ -78,6 +81,7 @@ impl Record {
             let (before, annotation) = match member.ty {
                 Type::Scalar(i) => (SCALARS[i].before.to_owned(), SCALARS[i].annotation),
                 Type::Record(i) => (format!("T{i} "), ""),
+                Type::Function(_) => unreachable!("functions are parameters only"),
             };
             write!(text, "{} {before}{}{annotation}{};", gap(member), declarator(i, member), bits(member)).unwrap();
         }
@@ -122,15 +126,15 @@ impl Record {
 
 impl Function {
     /// The prototype of a function of this name.
-    pub fn prototype(&self, name: &str) -> String {
-        let text = |ty: Type, declarator: &str| match ty {
-            Type::Scalar(i) => format!("{}{declarator}{}", SCALARS[i].before, SCALARS[i].annotation),
-            Type::Record(i) => format!("T{i} {declarator}"),
+    pub fn prototype(&self, world: &World, name: &str) -> String {
+        let text = |ty: Type| match ty {
+            Type::Scalar(i) => format!("{}{}", SCALARS[i].before, SCALARS[i].annotation),
+            Type::Record(i) => format!("T{i}"),
+            Type::Function(i) => world.functions[i].prototype(world, "(*)"),
         };
-        let mut params: Vec<String> = self.params.iter().map(|&ty| text(ty, "")).collect();
+        let mut params: Vec<String> = self.params.iter().map(|&ty| text(ty)).collect();
         if let Some(varargs) = &self.varargs {
-            let varargs: Vec<String> =
-                varargs.iter().map(|&i| text(Type::Scalar(i), "").trim_end().to_owned()).collect();
+            let varargs: Vec<String> = varargs.iter().map(|&i| text(Type::Scalar(i)).trim_end().to_owned()).collect();
             params.push(format!("...[varargs: {}]", varargs.join(", ")));
         }
         let function = format!("{name}({})", params.join(", "));
@@ -138,6 +142,7 @@ impl Function {
             None => format!("void {function}"),
             Some(Type::Scalar(i)) => format!("{}{function} {}", SCALARS[i].before, SCALARS[i].annotation),
             Some(Type::Record(i)) => format!("T{i} {function}"),
+            Some(Type::Function(_)) => unreachable!("functions are parameters only"),
         }
     }
 
@@ -158,14 +163,18 @@ impl Function {
         if params.is_empty() { "void".to_owned() } else { params }
     }
 
-    /// The function that checks its arguments; `strict` if padding must be zero.
-    fn callee(&self, world: &World, k: usize, prefix: &str, strict: bool, out: &mut String) {
-        writeln!(out, "{} {prefix}{k}({}) {{\n  u32 bad = 0;", self.result_name(), self.c_params()).unwrap();
+    /// The function of this name that checks its arguments, and notes what is wrong with them; `strict` if padding must be zero.
+    fn callee(&self, world: &World, k: usize, c_name: &str, strict: bool, note: &str, out: &mut String) {
+        writeln!(out, "{} {c_name}({}) {{\n  u32 bad = 0;", self.result_name(), self.c_params()).unwrap();
         if self.varargs.is_some() {
             writeln!(out, "  __builtin_va_list v; __builtin_va_start(v, a{});", self.params.len()).unwrap();
         }
         for (i, &ty) in self.args().iter().enumerate() {
             let (ty_name, number) = (name(ty), i + 1);
+            if let Type::Function(function) = ty {
+                writeln!(out, "  if (call{function}(a{number})) bad |= 1u << {i};").unwrap();
+                continue;
+            }
             if i >= self.params.len() {
                 writeln!(out, "  {ty_name} a{number} = __builtin_va_arg(v, {ty_name});").unwrap();
             }
@@ -181,7 +190,7 @@ impl Function {
             )
             .unwrap();
         }
-        writeln!(out, "  wrong_arguments[{k}] |= bad; calls[{k}]++;").unwrap();
+        writeln!(out, "  {note}").unwrap();
         if self.varargs.is_some() {
             writeln!(out, "  __builtin_va_end(v);").unwrap();
         }
@@ -201,7 +210,12 @@ impl Function {
         writeln!(out, "{head} {{").unwrap();
         let args = self.args();
         for (i, &ty) in args.iter().enumerate() {
-            let (ty, number) = (name(ty), i + 1);
+            let number = i + 1;
+            if let Type::Function(function) = ty {
+                writeln!(out, "  P{function} a{number} = p{function};").unwrap();
+                continue;
+            }
+            let ty = name(ty);
             writeln!(out, "  {ty} a{number}; set(&a{number}, 0xaa, sizeof a{number}); {{ u32 s = SEED({k}, {number}); fill_{ty}(&a{number}, &s); }}").unwrap();
         }
         let args: Vec<String> = (1..=args.len()).map(|i| format!("a{i}")).collect();
@@ -237,13 +251,28 @@ impl World {
         out
     }
 
+    /// What both sides have of a function that the other one has: `p{k}`, whose address is passed, and `call{k}`.
+    fn pointers(&self, k: usize, strict: bool, storage: &str, out: &mut String) {
+        let function = &self.functions[k];
+        let (result, params) = (function.result_name(), function.c_params());
+        writeln!(out, "typedef {result} (*P{k})({params});\nstatic").unwrap();
+        function.callee(
+            self,
+            k,
+            &format!("p{k}"),
+            strict,
+            "wrong_through_pointers |= bad; calls_through_pointers++;",
+            out,
+        );
+        function.caller(k, &format!("{storage}int call{k}({result} (*f)({params}))"), "f", out);
+    }
+
     /// The host's side: `n{k}` are functions for the app to call, `call{k}` call a function of the app.
     pub fn native(&self) -> String {
         let mut out = self.types(self.functions.len().max(1));
         for (k, function) in self.functions.iter().enumerate() {
-            function.callee(self, k, "n", false, &mut out);
-            let head = format!("int call{k}({} (*f)({}))", function.result_name(), function.c_params());
-            function.caller(k, &head, "f", &mut out);
+            self.pointers(k, false, "", &mut out);
+            function.callee(self, k, &format!("n{k}"), false, &note(k), &mut out);
         }
         out
     }
@@ -252,8 +281,9 @@ impl World {
     pub fn guest(&self) -> String {
         let mut out = format!("#define GUEST\n{}", self.types(self.functions.len().max(1)));
         for (k, function) in self.functions.iter().enumerate() {
+            self.pointers(k, true, "static ", &mut out);
             writeln!(out, "__attribute__((export_name(\"g{k}\")))").unwrap();
-            function.callee(self, k, "g", true, &mut out);
+            function.callee(self, k, &format!("g{k}"), true, &note(k), &mut out);
             let (result, params) = (function.result_name(), function.c_params());
             writeln!(out, "__attribute__((import_module(\"c\"), import_name(\"n{k}\"))) {result} n{k}({params});")
                 .unwrap();
@@ -262,6 +292,11 @@ impl World {
         }
         out
     }
+}
+
+/// What a function that is called by its name notes.
+fn note(k: usize) -> String {
+    format!("wrong_arguments[{k}] |= bad; calls[{k}]++;")
 }
 
 /// `POINTER` uses its argument twice.
