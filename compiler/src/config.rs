@@ -179,6 +179,53 @@ mod tests {
         assert_eq!(target.triple, "x86_64-unknown-linux-gnu");
     }
 
+    /// Cranelift's settings, when a new version brings new ones, are compared with those of wasmtime's and entered there.
+    #[test]
+    fn every_setting_of_the_code_generator_is_documented() {
+        let documented = include_str!("../../docs/code-generator.md");
+        let config = Config { verify: false, ..Config::default() };
+        let isa = config.isa().unwrap();
+        for flag in isa.flags().iter().chain(isa.isa_flags()) {
+            let name = format!("`{}`", flag.name);
+            assert!(
+                documented.lines().any(|line| line.starts_with("| ") && line.contains(&name)),
+                "{name} is not there"
+            );
+        }
+        let expected = [
+            "bb_padding_log2_minus_one=0",
+            "enable_alias_analysis=1",
+            "enable_compact_unwind_abi=0",
+            "enable_heap_access_spectre_mitigation=1",
+            "enable_incremental_compilation_cache_checks=0",
+            "enable_llvm_abi_extensions=0",
+            "enable_multi_ret_implicit_sret=1",
+            "enable_nan_canonicalization=0",
+            "enable_pinned_reg=0",
+            "enable_probestack=1",
+            "enable_table_access_spectre_mitigation=1",
+            "enable_verifier=0",
+            "is_pic=0",
+            "libcall_call_conv=isa_default",
+            "log2_min_function_alignment=0",
+            "machine_code_cfg_info=0",
+            "opt_level=speed",
+            "preserve_frame_pointers=1",
+            "probestack_size_log2=12",
+            "probestack_strategy=inline",
+            "regalloc_algorithm=backtracking",
+            "regalloc_checker=0",
+            "regalloc_verbose_logs=0",
+            "stack_switch_model=none",
+            "tls_model=none",
+            "unwind_info=1",
+            "use_colocated_libcalls=0",
+        ];
+        let mut shared: Vec<String> = isa.flags().iter().map(|flag| flag.to_string()).collect();
+        shared.sort();
+        assert_eq!(shared, expected);
+    }
+
     #[test]
     fn the_fingerprint_tells_configurations_apart() {
         let print = |config: &Config| config.fingerprint().unwrap();

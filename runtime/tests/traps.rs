@@ -346,3 +346,45 @@ fn memories_of_bytes_end_at_the_byte() {
     instance.call("store", &[I32(4095), I32(0)]).unwrap();
     trap("store", &[I32(4096), I32(0)]);
 }
+
+/// The least that a frame of [`large_frames`] has: more than what guards a stack, which is a page.
+const LARGE_FRAME: usize = 12 << 10;
+
+/// A function that calls itself, and uses all of its frame afterwards.
+fn large_frames() -> String {
+    let (mut before, mut after) = (String::new(), String::new());
+    for local in 0..5_000 {
+        use std::fmt::Write;
+        // What is loaded before a call cannot be loaded again after it: it is kept.
+        write!(before, "(local.set $l{local} (i64.load offset={} (i32.const 0)))", 8 * local).unwrap();
+        write!(after, "(local.set $n (i64.xor (local.get $n) (local.get $l{local})))").unwrap();
+    }
+    let locals: String = (0..5_000).map(|local| format!("(local $l{local} i64)")).collect();
+    format!(
+        r#"(module (memory 3) (global $depth (export "depth") (mut i32) (i32.const 0))
+        (func $f (export "f") (param $n i64) (result i64) {locals}
+          (global.set $depth (i32.add (global.get $depth) (i32.const 1)))
+          {before} (call $f (local.get $n)) (local.set $n) {after} (local.get $n)))"#
+    )
+}
+
+#[test]
+fn frames_larger_than_the_stack_trap() {
+    let engine = engine();
+    let module = module(&engine, &large_frames());
+    for stack in [128 << 10, 1 << 20] {
+        let on_thread = || {
+            let app = linker(&engine, &[]).instantiate(&module).unwrap();
+            for _ in 0..3 {
+                let error = app.call("f", &[Value::I64(5)]).unwrap_err();
+                assert_eq!(error.trap().map(|trap| trap.code), Some(TrapCode::StackOverflow), "{error}");
+            }
+            let Value::I32(depth) = app.global("depth").unwrap() else { unreachable!() };
+            let most = 3 * stack / LARGE_FRAME;
+            assert!((1..most).contains(&(depth as usize)), "{depth} frames on three stacks of {stack} bytes");
+        };
+        std::thread::scope(|scope| {
+            std::thread::Builder::new().stack_size(stack).spawn_scoped(scope, on_thread).unwrap().join().unwrap();
+        });
+    }
+}
