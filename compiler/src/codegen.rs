@@ -1,8 +1,10 @@
 //! Compiles functions, in parallel. What comes out does not depend on which thread compiled what.
 
 use crate::leaf;
+use crate::limits;
 use crate::link::frame::{Prologue, callee_saved};
 use crate::read::{Body, Input};
+use crate::room::Room;
 use crate::translate::{self, Scratch, Translated, trap_from_clif};
 use crate::{CompileError, Config, Progress, entry};
 use cranelift_codegen::binemit::Reloc;
@@ -60,6 +62,9 @@ struct Worker {
     entries: FunctionBuilderContext,
 }
 
+/// Bytes of a body after which a worker starts with new buffers.
+const LARGE_BODY: u64 = 128 << 10;
+
 impl Worker {
     fn new() -> Worker {
         Worker { context: Context::new(), scratch: Scratch::default(), entries: FunctionBuilderContext::new() }
@@ -116,6 +121,7 @@ fn run(
     // after it need not be compiled any more.
     let first_error = AtomicUsize::new(usize::MAX);
     let results = Mutex::new(Vec::with_capacity(jobs.len()));
+    let room = Room::new(limits::BODIES_AT_ONCE);
     let work = || {
         let mut worker = Worker::new();
         let mut compiled = Vec::new();
@@ -123,12 +129,18 @@ fn run(
             if position > first_error.load(Ordering::Relaxed) {
                 continue;
             }
+            let place = room.enter(jobs[position].size());
             let result = compile(&jobs[position], input, isa, &mut worker);
             match &result {
                 Ok(_) => progress(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len()),
                 Err(_) => drop(first_error.fetch_min(position, Ordering::Relaxed)),
             }
             compiled.push((position, result));
+            if jobs[position].size() > LARGE_BODY {
+                // Its buffers would stay as large as this function needed them.
+                worker = Worker::new();
+            }
+            drop(place);
         }
         results.lock().unwrap_or_else(PoisonError::into_inner).append(&mut compiled);
     };

@@ -13,6 +13,7 @@
 //! | `translate` | validates function bodies and translates them to CLIF, one file for each theme of instructions |
 //! | `entry` | the entry trampolines |
 //! | `codegen` | compiles functions in parallel |
+//! | `room` | how much is compiled at once
 //! | `link` | puts the functions together: code, tables by pc, unwind information |
 //! | `dump` | CLIF and assembly for people and golden tests |
 //!
@@ -30,6 +31,7 @@ mod leaf;
 mod limits;
 mod link;
 mod read;
+mod room;
 mod translate;
 
 pub use config::{Config, Cpu, OptLevel};

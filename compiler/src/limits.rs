@@ -17,6 +17,8 @@ pub(crate) const FUNCTION_VALUES: usize = 1 << 21;
 pub(crate) const NESTED_BLOCKS: usize = 1 << 16;
 /// Values that the branches of one function carry together.
 pub(crate) const BRANCH_VALUES: usize = 1 << 23;
+/// Bytes of function bodies that are compiled at once; a larger one is compiled alone. A byte can take half a kilobyte while it is optimised.
+pub(crate) const BODIES_AT_ONCE: u64 = 4 << 20;
 /// Bytes of a memory image for each byte of data in it, if the image is larger than [`SMALL_IMAGE`].
 pub(crate) const IMAGE_SPREAD: u64 = 4;
 /// An image of up to this many bytes may be as sparse as it likes.
