@@ -118,7 +118,8 @@ builtins! {
     /// `(thunk record, native value)`: an integer result does not fit the guest's type. The caller then traps.
     ThunkRange = "thunk_range" (I64, I64);
     /// `(vmctx, crossing frame's `frame`) -> 1 to go on, 0 to trap`: a C function has returned to a thunk whose crossing frame is not the
-    /// innermost one: a callback has failed, or a `longjmp` has skipped crossings. If it is to go on, the thunk's crossing frame has been taken off.
+    /// innermost one: a callback has failed, or a `longjmp` has skipped crossings. If it is to go on, the thunk's crossing frame has been taken off. It does not return where the
+    /// C function throws and the app catches that.
     ThunkReturned = "thunk_returned" (I64, I64) -> I32;
 
     /// `(vmctx, memory, guest address, expected, timeout in nanoseconds) -> 0 if notified, 1 if the value is not as expected, 2 if nobody came

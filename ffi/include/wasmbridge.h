@@ -405,6 +405,13 @@ typedef struct wb_module wb_module;
 typedef struct wb_region wb_region;
 
 /**
+ * A tag: what tells one sort of exception from another, and of which types its values are. Equal types do not make two tags the same: see `wb_tag_is_same`.
+ *
+ * It may be used on any thread, and on several at once.
+ */
+typedef struct wb_tag wb_tag;
+
+/**
  * What a WASI program (preview 1) is given: arguments, variables of the environment, standard streams, directories. At first it has
  * nothing: no arguments, no variables, an empty standard input, outputs that go nowhere, no directories. The clocks and random numbers
  * are always there.
@@ -1119,6 +1126,99 @@ wb_error *wb_instance_table_grow(const wb_instance *instance,
  * destructors wait until it has returned.
  */
 wb_error *wb_instance_collect(const wb_instance *instance);
+
+/**
+ * Makes a tag, for exceptions with `count` values of these kinds. Apps import it if a linker defines it (`wb_linker_define_tag`); in C they are compiled with
+ * `-fwasm-exceptions`, and in the text format it is `(import "env" "NAME" (tag (param ...)))`.
+ *
+ * `name` is what messages call it; it and `kinds` are only read. `kinds` may be NULL if `count` is 0. `*tag` is the caller's, who ends it with `wb_tag_delete`. Any thread.
+ */
+wb_error *wb_tag_new(const wb_engine *engine,
+                     const char *name,
+                     const wb_valkind *kinds,
+                     size_t count,
+                     wb_tag **tag);
+
+/**
+ * The tag that the app exports as `name`, in `*tag`, which is the caller's, who ends it with `wb_tag_delete`: to tell its exceptions from others, to throw
+ * such, or to give it to other apps. (What clang makes of C++ has the tag `__cpp_exception`; `-Wl,--export=__cpp_exception` exports it.)
+ *
+ * Fails with WB_ERROR_NOT_FOUND if there is no such tag. On the instance's thread.
+ */
+wb_error *wb_instance_tag(const wb_instance *instance,
+                          const char *name,
+                          wb_tag **tag);
+
+/**
+ * Defines a tag that apps may import as `name` from the module `module`. All that import it throw the same exceptions, and catch each other's.
+ *
+ * The texts are only read; the tag may be deleted afterwards. A definition of the same name replaces the one before, for later instances. Fails with
+ * WB_ERROR_INVALID_ARGUMENT if the tag is another engine's.
+ */
+wb_error *wb_linker_define_tag(wb_linker *linker,
+                               const char *module,
+                               const char *name,
+                               const wb_tag *tag);
+
+/**
+ * Whether two tags are the same: one was got or made once, and is what both stand for. Two that are NULL are; one that is NULL and one that is not are not.
+ */
+bool wb_tag_is_same(const wb_tag *a,
+                    const wb_tag *b);
+
+/**
+ * Ends a tag; apps that import it, and exceptions, have it on. NULL does nothing.
+ */
+void wb_tag_delete(wb_tag *tag);
+
+/**
+ * Has the C function throw that the app has called, and which calls this: an exception with this tag and these `count` values, which are only read. `values` may be
+ * NULL if `count` is 0.
+ *
+ * It happens when the function returns, which it should do next: no frame of C is skipped, and what the function returns is dropped. The app's innermost `try_table` (in C++,
+ * `catch`) around the call that takes it goes on. If none does, the call of the app fails with WB_TRAP_UNCAUGHT_EXCEPTION, as with an exception of its own. Until then the
+ * app's callbacks answer with their default values, except where their policy lets them run while an error waits; `wb_instance_take_error` takes the exception back.
+ * What the function has written to memory of the app's stays; what it has written to copies that were made for the call (of `[out]` arguments that had to be converted) is dropped.
+ *
+ * It works in every function that was defined by a prototype but `[leaf]` ones, and costs calls nothing. Between the app's call and this function there may be other frames of C, but none of
+ * an app's. Among linked apps, it may be a function that another one of them has called.
+ *
+ * Fails with WB_ERROR_INVALID_ARGUMENT if the values are not what the tag says or the tag is another engine's, and if there is nobody to throw to: no C function that the app has
+ * called is running, or it is a `[leaf]` one or was compiled without unwind tables (`-fno-asynchronous-unwind-tables`). Fails with WB_ERROR_BUSY on another thread than the
+ * app's, and if another error of the app has not been taken yet. Then nothing is thrown.
+ */
+wb_error *wb_instance_throw(const wb_instance *instance,
+                            const wb_tag *tag,
+                            const wb_val *values,
+                            size_t count);
+
+/**
+ * Throws on what an app has thrown and nobody in it has caught: what `wb_instance_call` or `wb_instance_take_error` has given as an error of the trap WB_TRAP_UNCAUGHT_EXCEPTION.
+ * So an exception passes a C function that an app calls and which calls an app. The error is only read, and still the caller's.
+ *
+ * As `wb_instance_throw`; fails also with WB_ERROR_INVALID_ARGUMENT if the error has no exception, or one with an object of an app's that is not linked to `instance`.
+ */
+wb_error *wb_instance_throw_error(const wb_instance *instance,
+                                  const wb_error *error);
+
+/**
+ * The tag of the exception that nobody has caught, if that is what an error is (WB_TRAP_UNCAUGHT_EXCEPTION). It lives as long as the error. NULL for every other error, and for NULL.
+ */
+const wb_tag *wb_error_tag(const wb_error *error);
+
+/**
+ * How many values the exception of an error has; 0 if it has no exception, and for NULL.
+ */
+size_t wb_error_value_count(const wb_error *error);
+
+/**
+ * Writes a value of the exception of an error to `value`. `index` counts from 0; `wb_error_value_count` says how many there are.
+ *
+ * Fails with WB_ERROR_INVALID_ARGUMENT if there is no such value, or `wb_val` has no kind for it.
+ */
+wb_error *wb_error_value(const wb_error *error,
+                         size_t index,
+                         wb_val *value);
 
 /**
  * Makes the calls of callbacks that other threads have left for an app's thread (`[thread: wait]`, `[thread: queue]`): as many as there are now, in the order

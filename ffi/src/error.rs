@@ -1,10 +1,11 @@
 //! Errors and traps, as C sees them.
 
 use crate::boundary::{Out, delete, guard, guard_or, invalid, object};
+use crate::exception::wb_tag;
 use std::ffi::{CString, c_char};
 use std::ptr;
 use wasmbridge_artifact::TrapCode;
-use wasmbridge_runtime::{Error, ErrorKind, Frame};
+use wasmbridge_runtime::{Error, ErrorKind, Exception, Frame};
 
 /// What sort of failure an error is.
 #[repr(C)]
@@ -122,6 +123,7 @@ pub struct wb_error {
     message: CString,
     backtrace: CString,
     frames: Vec<OwnedFrame>,
+    exception: Option<(wb_tag, Exception)>,
 }
 
 struct OwnedFrame {
@@ -146,7 +148,17 @@ impl wb_error {
             message: c_text(&message),
             backtrace: CString::default(),
             frames: Vec::new(),
+            exception: None,
         })
+    }
+
+    /// The exception that nobody has caught, if that is why the app was stopped.
+    pub(crate) fn exception(&self) -> Option<&Exception> {
+        self.exception.as_ref().map(|(_, exception)| exception)
+    }
+
+    pub(crate) fn tag(&self) -> Option<&wb_tag> {
+        self.exception.as_ref().map(|(tag, _)| tag)
     }
 }
 
@@ -159,6 +171,7 @@ impl From<Error> for Box<wb_error> {
             let lines = trap.frames.iter().enumerate().map(|(i, frame)| format!("  {i}: {frame}\n"));
             result.backtrace = c_text(&lines.collect::<String>());
             result.frames = trap.frames.iter().map(owned_frame).collect();
+            result.exception = error.exception().map(|exception| (wb_tag(exception.tag().clone()), exception.clone()));
         }
         result
     }

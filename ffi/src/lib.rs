@@ -10,6 +10,7 @@
 mod boundary;
 mod engine;
 mod error;
+mod exception;
 mod globals;
 mod handles;
 mod instance;
@@ -24,6 +25,7 @@ mod window;
 
 pub use engine::*;
 pub use error::*;
+pub use exception::*;
 pub use globals::*;
 pub use handles::*;
 pub use instance::*;

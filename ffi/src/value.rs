@@ -2,7 +2,7 @@
 
 use crate::boundary::invalid;
 use std::ffi::c_void;
-use wasmbridge_artifact::{HeapType, ValType};
+use wasmbridge_artifact::{HeapType, RefType, ValType};
 use wasmbridge_runtime::Value;
 
 /// A C function pointer of any type. Cast it to the type it has before calling it.
@@ -68,6 +68,18 @@ impl wb_val {
                 kind => return Err(invalid(format!("{what} is of kind {kind}, which does not exist"))),
             })
         }
+    }
+
+    /// The type of values of this kind, if it exists.
+    pub(crate) fn ty(kind: wb_valkind) -> Option<ValType> {
+        Some(match kind {
+            WB_I32 => ValType::I32,
+            WB_I64 => ValType::I64,
+            WB_F32 => ValType::F32,
+            WB_F64 => ValType::F64,
+            WB_EXTERNREF => ValType::Ref(RefType::EXTERN),
+            _ => return None,
+        })
     }
 
     /// Whether there is a kind for values of this type.

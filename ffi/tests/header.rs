@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// In the header's order.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "value.rs",
     "error.rs",
     "engine.rs",
@@ -12,6 +12,7 @@ const SOURCES: [&str; 12] = [
     "linker.rs",
     "instance.rs",
     "globals.rs",
+    "exception.rs",
     "thread.rs",
     "handles.rs",
     "window.rs",

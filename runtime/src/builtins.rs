@@ -8,6 +8,7 @@ use crate::crossing::copies::Operands;
 use crate::crossing::replay::Cells;
 use crate::crossing::variadic::call_variadic;
 use crate::crossing::{Refused, inbound, outbound, value_name};
+use crate::exception::returned::{covered_returned, thunk_returned};
 use crate::exception::throw::throw;
 use crate::gc::{self, NoArray, Object, Outside};
 use crate::instance::{Admission, InstanceData};
@@ -568,16 +569,6 @@ unsafe extern "C" fn thunk_range(record: *const ThunkRecord, value: u64) {
     let (instance, info) = unsafe { thunk(record) };
     let why = info.signature.result.as_ref().map(|r| inbound::range_error_of(&r.crossing, value)).unwrap_or_default();
     refuse_thunk(instance, format!("{}: {why}", value_name(&info.signature, None)));
-}
-
-unsafe extern "C" fn thunk_returned(vmctx: *mut VmHead, frame: u64) -> u32 {
-    // SAFETY: called by a thunk.
-    u32::from(unsafe { instance(vmctx) }.returned(frame as usize))
-}
-
-unsafe extern "C" fn covered_returned(vmctx: *mut VmHead, frame: u64) -> u32 {
-    // SAFETY: called by a wasm function with its vmctx.
-    u32::from(unsafe { instance(vmctx) }.returned_covered(frame as usize))
 }
 
 #[cfg(test)]

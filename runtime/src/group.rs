@@ -29,6 +29,8 @@ pub(crate) struct State {
     pub(crate) handles: usize,
     /// a trap that the host has not seen yet
     pub(crate) pending: Option<Box<Trap>>,
+    /// that is an exception which a C function throws: what the crossing frame of its call has as `frame`
+    pub(crate) thrown_at: Option<usize>,
 }
 
 impl Group {
@@ -36,7 +38,8 @@ impl Group {
     pub(crate) fn new(engine: &Engine) -> Arc<Group> {
         let stack_reserve = engine.config().stack_reserve;
         let stack = usable(thread_stack(), stack_reserve);
-        let state = State { owner: thread_id(), stack, members: Vec::new(), handles: 0, pending: None };
+        let state =
+            State { owner: thread_id(), stack, members: Vec::new(), handles: 0, pending: None, thrown_at: None };
         Arc::new(Group { state: Mutex::new(state), stack_reserve, heap: Heap::new(engine) })
     }
 

@@ -33,13 +33,12 @@ impl Translator<'_, '_> {
         self.call_builtin(signature, code, args)
     }
 
-    /// The same where it hardly ever happens: the address is not loaded before, where a loop begins, nor kept.
-    pub(super) fn builtin_now(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
+    /// A builtin's signature and address where it is hardly ever called: the address is not loaded before, where a loop begins, nor kept.
+    pub(super) fn builtin_code_now(&mut self, builtin: Builtin) -> (SigRef, Value) {
         let (vmctx, here) = (self.vmctx, MemFlagsData::trusted());
         let table = self.builder.ins().load(types::I64, here, vmctx, head::BUILTINS);
         let code = self.builder.ins().load(types::I64, here, table, builtin.offset());
-        let signature = self.builtin_signature(builtin);
-        self.call_builtin(signature, code, args)
+        (self.builtin_signature(builtin), code)
     }
 
     fn call_builtin(&mut self, signature: SigRef, code: Value, args: &[Value]) -> Option<Value> {

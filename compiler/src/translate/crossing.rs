@@ -14,12 +14,13 @@
 //!     vmctx.crossings == own, or covered_returned, or a trap
 //! ```
 //!
-//! says whether something has happened meanwhile. While the function runs itself, or what it has called in wasm, the frame does no harm: nobody enters
+//! says whether something has happened meanwhile. If the C function has thrown, `covered_returned` goes on in the handler. While the function runs itself, or what it has called in wasm, the frame does no harm: nobody enters
 //! from C.
 //!
 //! The guest's stack pointer is put back to where the function has it if a `longjmp` skips callbacks below one of its calls. It is noted again where that can have
 //! changed: when the function sets it, and after calls of wasm functions. A callback that returns to C with it elsewhere is not followed.
 
+use super::exception::Callee;
 use super::flags::Region;
 use super::{Translator, trap};
 use crate::read::{Body, Input};
@@ -138,7 +139,7 @@ impl Translator<'_, '_> {
             self.builder.ins().stack_store(types::I64, value, slot, 0);
         }
         let frame = self.builder.ins().load(types::I64, crossings, own, crossing::FRAME);
-        let answer = self.builtin_now(Builtin::CoveredReturned, &[frame]).expect("it has a result");
+        let answer = self.ask_covered_returned(frame);
         self.builder.ins().trapz(answer, trap::to_clif(TrapCode::CallbackFailed));
         let carried = slot.map(|(value, slot)| {
             let ty = self.type_of(value);
@@ -149,6 +150,16 @@ impl Translator<'_, '_> {
         self.builder.switch_to_block(next);
         self.stack.truncate(self.stack.len() - results);
         self.stack.extend_from_slice(self.builder.block_params(next));
+    }
+
+    /// Asks the builtin, which does not return if the C function has thrown what is caught here or further out.
+    fn ask_covered_returned(&mut self, frame: Value) -> Value {
+        let (signature, code) = self.builtin_code_now(Builtin::CoveredReturned);
+        let args = [self.vmctx, frame];
+        self.call_catching(Callee::Code(signature, code), &args);
+        let next = self.builder.current_block().expect("the call returns somewhere");
+        self.builder.set_cold_block(next);
+        self.pop()
     }
 
     fn result_slot(&mut self) -> StackSlot {

@@ -102,7 +102,7 @@ impl fmt::Debug for Tag {
     }
 }
 
-/// An exception that nobody in the guest has caught, or that a host function [throws](crate::Stop::Throw).
+/// An exception that nobody in the guest has caught, or that a function of the host's throws ([`Stop::Throw`](crate::Stop::Throw), [`Instance::throw`](crate::Instance::throw)).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exception {
     tag: Tag,
@@ -110,7 +110,7 @@ pub struct Exception {
 }
 
 impl Exception {
-    /// One with these values, for a host function to throw.
+    /// One with these values, to be thrown by a function of the host's.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if there are not as many values as the tag says, or of other types. Whether a reference is of the type that the tag
@@ -180,8 +180,8 @@ fn offsets<'a>(exception: Object) -> &'a [u32] {
 }
 
 impl InstanceData {
-    /// An exception of the host's as an object, to be thrown; why not, if it cannot be.
-    pub(crate) fn thrown_by_host(&self, exception: &Exception) -> Result<Object, String> {
+    /// Whether an exception of the host's can be thrown here.
+    pub(crate) fn check_thrown(&self, exception: &Exception) -> Result<(), String> {
         let Exception { tag: Tag(tag), values } = exception;
         if !tag.engine.same(self.engine()) {
             return Err(format!("the tag `{}` of what it throws belongs to another engine", tag.name));
@@ -196,6 +196,13 @@ impl InstanceData {
             let (found, wanted) = (self.describe_value(&values[i]), tag.ty.params[i]);
             return Err(format!("value {} of what it throws is {found}, the tag says {wanted}", i + 1));
         }
+        Ok(())
+    }
+
+    /// An exception of the host's as an object, to be thrown; why not, if it cannot be.
+    pub(crate) fn thrown_by_host(&self, exception: &Exception) -> Result<Object, String> {
+        self.check_thrown(exception)?;
+        let Exception { tag: Tag(tag), values } = exception;
         let no_room = || format!("there is no room for an exception of the tag `{}`", tag.name);
         let heap = self.heap().clone();
         heap.keep_tag(tag);

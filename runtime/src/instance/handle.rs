@@ -4,7 +4,7 @@ use super::InstanceData;
 use super::known::Known;
 use crate::callback::{CallbackOptions, NativeFn};
 use crate::error::{Error, ErrorKind};
-use crate::exception::Tag;
+use crate::exception::{Exception, Tag};
 use crate::module::Module;
 use crate::value::Value;
 use std::marker::PhantomData;
@@ -220,6 +220,20 @@ impl Instance {
             Some(ExternIndex::Tag(index)) => Ok(Tag(self.data.tag_data(index).clone())),
             _ => Err(self.no_export("tag", name)),
         }
+    }
+
+    /// Has the C function throw that the app has called, and which calls this: when it returns, what it returns is dropped, and the app's innermost `try_table` around
+    /// the call that takes the exception goes on. No frame is skipped, and nothing runs before that: callbacks of the app answer with their default values, unless their policy
+    /// lets them [run](crate::WhilePending::Run). What the function has written to copies that were made for the call does not reach the app.
+    ///
+    /// If nobody catches it, it is a trap of the call as any other exception. Among instances that are linked, the function may be one that any of them has
+    /// called. Until the function has returned, the exception can be taken back with [`Instance::take_error`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if no C function runs that the app has called and waits for, or it is a `[leaf]` one, or has no unwind tables; if the tag
+    /// is another engine's, or a reference of another type than the tag says. [`ErrorKind::Busy`] on another thread than the app's, or while another error has not been taken.
+    pub fn throw(&self, exception: &Exception) -> Result<(), Error> {
+        self.data.throw(exception)
     }
 
     /// Collects the objects that nobody reaches any more, now, and C's objects whose externrefs the app has let go of. The runtime does it by itself when enough

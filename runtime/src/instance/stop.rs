@@ -2,7 +2,7 @@
 //!
 //! A trap that happens below a C function cannot unwind it: the trap is kept in the group (`pending`), everyone who would enter gets
 //! the default answer, and it surfaces where control comes back: in the thunk, which traps, or in the host's call, which
-//! returns it. If C was called by nobody of ours, the host takes it ([`Instance::take_error`](super::Instance::take_error)).
+//! returns it. (What a C function throws surfaces in the same way, and is caught there: see `exception/returned.rs`.) If C was called by nobody of ours, the host takes it ([`Instance::take_error`](super::Instance::take_error)).
 
 use super::InstanceData;
 use crate::callback::CallbackInfo;
@@ -43,6 +43,8 @@ impl InstanceData {
         for member in &state.members {
             member.drop_below(capture.frame_pointer, &state.members);
         }
+        // Nobody has caught it.
+        state.thrown_at = None;
         if state.pending.is_none() {
             let exception = match capture.code {
                 TrapCode::UncaughtException => self.heap().take_uncaught().map(|e| Box::new(self.exception(e))),
@@ -121,19 +123,24 @@ impl InstanceData {
     /// # Safety
     /// The cells are those of a call of this callback that is running on this thread, the owner's.
     pub(crate) unsafe fn run_while_pending(&self, info: &CallbackInfo, cells: Cells) {
-        /// The error waits on, also where an exception passes through.
-        struct Pending(Arc<Group>);
+        /// The error waits on, also where an exception passes through; and if it is one that is thrown when C returns, it is so still.
+        struct Pending(Arc<Group>, Option<usize>);
         impl Drop for Pending {
             fn drop(&mut self) {
-                let state = self.0.lock();
+                let mut state = self.0.lock();
                 if state.pending.is_some() {
+                    state.thrown_at = self.1;
                     state.block();
                 }
             }
         }
         let group = self.group();
-        group.lock().members.iter().for_each(|member| member.unblock());
-        let _pending = Pending(group);
+        let thrown_at = {
+            let mut state = group.lock();
+            state.members.iter().for_each(|member| member.unblock());
+            state.thrown_at.take()
+        };
+        let _pending = Pending(group, thrown_at);
         // SAFETY: the caller's promise. The callback is called where C calls it.
         unsafe {
             if let Err(why) = replay(info, cells) {
@@ -261,6 +268,7 @@ impl State {
     /// The pending trap, which is no longer pending then.
     pub(crate) fn take_pending(&mut self) -> Option<Trap> {
         let trap = self.pending.take()?;
+        self.thrown_at = None;
         self.members.iter().for_each(|m| m.unblock());
         Some(*trap)
     }
