@@ -57,18 +57,11 @@ impl From<wasmparser::Error> for CompileError {
         // Flags of this early proposal are, to everyone else, a wrong alignment.
         let early = WasmFeatures::MULTIBYTE_ARRAY_ACCESS;
         match error.missing_wasm_feature() {
-            Some(WasmFeatures::LEGACY_EXCEPTIONS) => {
-                CompileError::Unsupported { what: LEGACY_EXCEPTIONS.to_owned(), offset }
-            }
             Some(features) if features != early => CompileError::Unsupported { what: proposals(features), offset },
             _ => CompileError::Invalid { message: error.message().to_owned(), offset },
         }
     }
 }
-
-/// What `try`, `catch` and `rethrow` are, and what to do about it.
-const LEGACY_EXCEPTIONS: &str = "the exceptions that came before the standard's (`try` and `catch` instead of `try_table`): compile with \
-     `-mllvm -wasm-use-legacy-eh=false`, or convert the module with `wasm-opt --translate-to-exnref`";
 
 /// The proposals' names, as people write them.
 fn proposals(features: WasmFeatures) -> String {

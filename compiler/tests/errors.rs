@@ -31,25 +31,6 @@ fn what_is_not_supported_is_named_with_its_offset() {
     }
 }
 
-/// A module with a function of these bytes.
-fn function(body: &[u8]) -> Vec<u8> {
-    let mut wasm = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a".to_vec();
-    wasm.extend([body.len() as u8 + 4, 1, body.len() as u8 + 2, 0]);
-    wasm.extend(body);
-    wasm.push(0x0b);
-    wasm
-}
-
-#[test]
-fn exceptions_of_the_old_kind_are_refused_with_advice() {
-    // `try catch_all end`: what clang made until lately. `catch`, `delegate` and `rethrow` are valid only within a `try`.
-    let wasm = function(&[0x06, 0x40, 0x19, 0x0b]);
-    let error = compile(&wasm, &Config::default()).unwrap_err();
-    let CompileError::Unsupported { what, offset } = &error else { panic!("{error}") };
-    assert!(what.contains("-wasm-use-legacy-eh=false") && what.contains("the instruction `try`"), "{what}");
-    assert_eq!(wasm[*offset as usize], 0x06, "the opcode of `try`");
-}
-
 #[test]
 fn messages_say_what_and_where() {
     assert_eq!(

@@ -16,7 +16,7 @@ fn library() -> PathBuf {
     library
 }
 
-/// A directory with `app.wasm`, `app.wbm` and the like of each app in text, and the apps in C of `c/apps`.
+/// A directory with `app.wasm`, `app.wbm` and the like of each app in text, and the apps in C and C++ of `c/apps`.
 fn app() -> &'static Path {
     static APP: OnceLock<tempfile::TempDir> = OnceLock::new();
     APP.get_or_init(|| {
@@ -33,7 +33,7 @@ fn app() -> &'static Path {
         }
         for file in std::fs::read_dir(source("apps")).unwrap() {
             let file = file.unwrap().path();
-            if file.extension().is_some_and(|extension| extension == "c") {
+            if file.extension().is_some_and(|extension| extension == "c" || extension == "cpp") {
                 compile_app(&file, directory.path());
             }
         }
@@ -42,11 +42,18 @@ fn app() -> &'static Path {
     .path()
 }
 
-/// An app in C, `NAME.c`, to `NAME.wbm`.
+/// An app in C, `NAME.c`, or in C++ with exceptions, `NAME.cpp`, to `NAME.wbm`.
 fn compile_app(file: &Path, directory: &Path) {
     let wasm = directory.join(file.with_extension("wasm").file_name().unwrap());
-    run(Command::new("clang-19")
+    let (compiler, flags) = match file.extension() {
+        Some(extension) if extension == "cpp" => {
+            ("clang++-19", &["-fwasm-exceptions", "-nostdlib++", "-Wl,--export=__cpp_exception"][..])
+        }
+        _ => ("clang-19", &[][..]),
+    };
+    run(Command::new(compiler)
         .args(["--target=wasm32-wasi", "--sysroot=/usr", "-O1", "-mexec-model=reactor"])
+        .args(flags)
         .args(["-Wl,--export-table", "-Wl,--growable-table", "-Wl,--allow-undefined"])
         .args(WARNINGS)
         .arg(file)
@@ -121,7 +128,7 @@ macro_rules! programs {
 }
 
 programs! {
-    callbacks.c exceptions.cpp externrefs.c given.c handles.c header_twice.c lifetime.c linkers.c longjmp.c memory.c modules.c nested.c nulls.c pointers.c policies.c regions.c
+    callbacks.c cpp_app.c exceptions.cpp externrefs.c given.c handles.c header_twice.c lifetime.c linkers.c longjmp.c memory.c modules.c nested.c nulls.c pointers.c policies.c regions.c
     structs.c threads.c throws.c traps.c values.c variadic.c waiting.c wasm_exceptions.c windows.c
 }
 

@@ -6,6 +6,7 @@
 //! After an instruction that does not go on (a branch, `return`, `unreachable`) nothing is translated until the block it is in
 //! ends, and only if something jumps to that end.
 
+use super::legacy::Caught;
 use super::{Translator, clif_type};
 use crate::CompileError;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -16,13 +17,15 @@ use wasmparser::{BlockType, BrTable, Operator};
 
 /// A wasm block that is open.
 pub(super) struct Frame {
-    kind: Kind,
+    pub(super) kind: Kind,
+    /// how many of `Translator::tries` were open where it begins
+    reach: usize,
     /// what comes after the block's `end`
     after: Block,
     /// whether anything jumps to `after`
     after_reached: bool,
     /// height of the operand stack below the block's parameters
-    height: usize,
+    pub(super) height: usize,
     /// how many parameters it has
     params: usize,
     /// how many results it has
@@ -30,7 +33,7 @@ pub(super) struct Frame {
 }
 
 /// What is special to a kind of block.
-enum Kind {
+pub(super) enum Kind {
     /// `block`, the function itself, and an `if` whose `else` has been met
     Block,
     /// `loop`: branches go to its beginning
@@ -39,6 +42,10 @@ enum Kind {
     If { otherwise: Block, params: Vec<Value> },
     /// `try_table`: its clauses are the innermost of `Translator::tries`
     Try,
+    /// `try`, in its body: its clauses, or where it delegates to, are the innermost of `Translator::tries`
+    Attempt,
+    /// `try`, in the code of one of its clauses
+    Caught(Caught),
     /// a block in code that is not reached
     Dead,
 }
@@ -77,10 +84,18 @@ impl Translator<'_, '_> {
     /// Follows the nesting of blocks in code that is not reached.
     pub(super) fn unreachable_operator(&mut self, op: &Operator<'_>) {
         match op {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } | Operator::TryTable { .. } => {
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. }
+            | Operator::Try { .. } => {
+                if let Operator::Try { .. } = op {
+                    self.next_try();
+                }
                 let after = self.frames[0].after;
                 self.frames.push(Frame {
                     kind: Kind::Dead,
+                    reach: 0,
                     after,
                     after_reached: false,
                     height: 0,
@@ -89,7 +104,8 @@ impl Translator<'_, '_> {
                 });
             }
             Operator::Else => self.enter_else(),
-            Operator::End => self.end(),
+            Operator::Catch { .. } | Operator::CatchAll => self.enter_catch(),
+            Operator::End | Operator::Delegate { .. } => self.end(),
             _ => {}
         }
     }
@@ -99,6 +115,7 @@ impl Translator<'_, '_> {
         let after = self.block_with(results.iter().map(|&t| clif_type(t)));
         self.frames.push(Frame {
             kind: Kind::Block,
+            reach: 0,
             after,
             after_reached: false,
             height: 0,
@@ -117,7 +134,7 @@ impl Translator<'_, '_> {
     }
 
     /// Opens a block whose parameters lie on the operand stack.
-    fn open(&mut self, kind: Kind, ty: BlockType, offset: u64) -> Result<(), CompileError> {
+    pub(super) fn open(&mut self, kind: Kind, ty: BlockType, offset: u64) -> Result<(), CompileError> {
         let (params, after, results) = match ty {
             BlockType::Empty => (0, self.builder.create_block(), 0),
             BlockType::Type(ty) => {
@@ -130,7 +147,8 @@ impl Translator<'_, '_> {
             }
         };
         let height = self.stack.len() - params;
-        self.frames.push(Frame { kind, after, after_reached: false, height, params, results });
+        let reach = self.tries.len();
+        self.frames.push(Frame { kind, reach, after, after_reached: false, height, params, results });
         Ok(())
     }
 
@@ -180,7 +198,7 @@ impl Translator<'_, '_> {
         self.reachable = true;
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         if let Kind::Dead = self.innermost().kind {
             self.frames.pop();
             return;
@@ -195,8 +213,11 @@ impl Translator<'_, '_> {
         }
         self.leave();
         let frame = self.frames.pop().expect("the validator has found a block to end");
-        if let Kind::Try = frame.kind {
-            self.close_clauses(frame.height);
+        match frame.kind {
+            Kind::Try => self.close_clauses(frame.height),
+            // Without clauses, or with a `delegate`.
+            Kind::Attempt => drop(self.tries.pop()),
+            _ => {}
         }
         self.stack.truncate(frame.height);
         self.builder.seal_block(frame.after);
@@ -216,12 +237,12 @@ impl Translator<'_, '_> {
         }
     }
 
-    fn innermost(&mut self) -> &mut Frame {
+    pub(super) fn innermost(&mut self) -> &mut Frame {
         self.frames.last_mut().expect("the validator has found an open block")
     }
 
     /// Goes on after the innermost block, if this is reached.
-    fn leave(&mut self) {
+    pub(super) fn leave(&mut self) {
         if self.reachable {
             let frame = self.innermost();
             frame.after_reached = true;
@@ -231,10 +252,21 @@ impl Translator<'_, '_> {
         }
     }
 
+    /// The block that a label stands for.
+    pub(super) fn frame(&mut self, label: u32) -> &mut Frame {
+        let position = self.frames.len() - 1 - label as usize;
+        &mut self.frames[position]
+    }
+
+    /// How many of `tries` reach what is thrown in a block, beside what is inside of it.
+    pub(super) fn reach_at(&mut self, label: u32) -> usize {
+        let frame = self.frame(label);
+        frame.reach + usize::from(matches!(frame.kind, Kind::Try | Kind::Attempt))
+    }
+
     /// Where a branch goes, and how many values it carries.
     fn target(&mut self, depth: u32) -> (Block, usize) {
-        let position = self.frames.len() - 1 - depth as usize;
-        let frame = &mut self.frames[position];
+        let frame = self.frame(depth);
         match frame.kind {
             Kind::Loop { beginning } => (beginning, frame.params),
             _ => {

@@ -57,7 +57,10 @@ pub(super) fn calls_imports_in_loop(input: &Input<'_>, body: &Body<'_>) -> bool 
                 blocks.push(true);
                 loops += 1;
             }
-            Ok(Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. }) => blocks.push(false),
+            Ok(Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } | Operator::Try { .. }) => {
+                blocks.push(false);
+            }
+            Ok(Operator::Delegate { .. }) => drop(blocks.pop()),
             Ok(Operator::End) if blocks.pop() == Some(true) => loops -= 1,
             Ok(Operator::Call { function_index }) if loops > 0 && function_index < input.imported.functions => {
                 let ty = input.module.functions[function_index as usize];

@@ -14,16 +14,31 @@ use wasmbridge_artifact::gc::exception_layout;
 use wasmbridge_artifact::{Builtin, TrapCode};
 use wasmparser::{Catch, Operator};
 
-/// A clause of a `try_table` that is open.
+/// What may catch what a call throws.
+pub(super) enum Reach {
+    /// the clauses of a `try_table` or `try` that is open
+    Clauses(Vec<Clause>),
+    /// only as many of the outer ones: a `try` that delegates
+    Outer(usize),
+}
+
+/// A clause of a `try_table` or `try` that is open.
 pub(super) struct Clause {
     /// the tag that it catches, or all
-    tag: Option<u32>,
+    pub(super) tag: Option<u32>,
     /// the branch carries the exception, too
     with_exception: bool,
     /// where the branch goes, counted from outside of the `try_table`
     label: u32,
     /// where the exception arrives, if any call is in its reach
-    handler: Option<Block>,
+    pub(super) handler: Option<Block>,
+}
+
+impl Clause {
+    /// One of a `try`: it does not branch.
+    pub(super) fn here(tag: Option<u32>) -> Clause {
+        Clause { tag, with_exception: false, label: 0, handler: None }
+    }
 }
 
 /// What is called.
@@ -66,7 +81,7 @@ impl Translator<'_, '_> {
     }
 
     /// Throws an exception, which is not null.
-    fn throw(&mut self, exception: Value) {
+    pub(super) fn throw(&mut self, exception: Value) {
         let (signature, code) = self.builtin_code(Builtin::Throw);
         let args = [self.vmctx, exception];
         self.call_catching(Callee::Code(signature, code), &args);
@@ -85,12 +100,12 @@ impl Translator<'_, '_> {
             };
             Clause { tag, with_exception, label, handler: None }
         };
-        self.tries.push(catches.iter().map(clause).collect());
+        self.tries.push(Reach::Clauses(catches.iter().map(clause).collect()));
     }
 
     /// Ends the clauses of the innermost `try_table`, whose frame is closed already: what was carried there is at its outer labels now.
     pub(super) fn close_clauses(&mut self, height: usize) {
-        let clauses = self.tries.pop().expect("opened with its frame");
+        let Some(Reach::Clauses(clauses)) = self.tries.pop() else { unreachable!("opened with its frame") };
         for clause in clauses {
             let Some(handler) = clause.handler else { continue };
             self.builder.seal_block(handler);
@@ -109,7 +124,7 @@ impl Translator<'_, '_> {
     }
 
     /// Pushes the values of an exception of this tag.
-    fn push_values(&mut self, tag: u32, exception: Value) {
+    pub(super) fn push_values(&mut self, tag: u32, exception: Value) {
         let ty = self.module.func_type(self.module.tags[tag as usize]);
         let (offsets, _) = exception_layout(ty);
         let flags = self.trusted(Region::Objects);
@@ -121,7 +136,8 @@ impl Translator<'_, '_> {
 
     /// Calls, and pushes the results. What the call throws goes to the clauses that are open.
     pub(super) fn call_catching(&mut self, callee: Callee, args: &[Value]) {
-        if self.tries.iter().all(Vec::is_empty) {
+        let items = self.handlers();
+        if items.is_empty() {
             let call = match callee {
                 Callee::Function(function) => self.builder.ins().call(function, args),
                 Callee::Code(signature, code) => self.builder.ins().call_indirect(signature, code, args),
@@ -139,8 +155,8 @@ impl Translator<'_, '_> {
         let next = self.block_with(results);
         let returned: Vec<BlockArg> = (0..count).map(BlockArg::TryCallRet).collect();
         let returned = self.builder.func.dfg.block_call(next, &returned);
-        let items = self.handlers();
         self.branch_values += items.len();
+        let items = [ExceptionTableItem::Context(self.vmctx)].into_iter().chain(items);
         let table = ExceptionTableData::new(signature, returned, items);
         let table = self.builder.func.dfg.exception_tables.push(table);
         match callee {
@@ -155,22 +171,31 @@ impl Translator<'_, '_> {
     /// The handlers of the clauses that are open, in the order in which they are tried: innermost first, and nothing behind one that
     /// takes all. The tags are found in the vmctx.
     fn handlers(&mut self) -> Vec<ExceptionTableItem> {
-        let mut items = vec![ExceptionTableItem::Context(self.vmctx)];
+        let mut items = Vec::new();
         let builder = &mut self.builder;
-        for clause in self.tries.iter_mut().rev().flatten() {
-            let handler = *clause.handler.get_or_insert_with(|| {
-                let handler = builder.create_block();
-                builder.append_block_param(handler, types::I64);
-                builder.set_cold_block(handler);
-                handler
-            });
-            let handler = builder.func.dfg.block_call(handler, &[BlockArg::TryCallExn(0)]);
-            match clause.tag {
-                Some(tag) => items.push(ExceptionTableItem::Tag(ExceptionTag::from_u32(tag), handler)),
-                None => {
-                    items.push(ExceptionTableItem::Default(handler));
-                    break;
+        let mut reach = self.tries.len();
+        while let Some(level) = reach.checked_sub(1) {
+            reach = level;
+            let clauses = match &mut self.tries[level] {
+                Reach::Clauses(clauses) => clauses,
+                Reach::Outer(outer) => {
+                    reach = *outer;
+                    continue;
                 }
+            };
+            for clause in clauses {
+                let handler = *clause.handler.get_or_insert_with(|| {
+                    let handler = builder.create_block();
+                    builder.append_block_param(handler, types::I64);
+                    builder.set_cold_block(handler);
+                    handler
+                });
+                let handler = builder.func.dfg.block_call(handler, &[BlockArg::TryCallExn(0)]);
+                let Some(tag) = clause.tag else {
+                    items.push(ExceptionTableItem::Default(handler));
+                    return items;
+                };
+                items.push(ExceptionTableItem::Tag(ExceptionTag::from_u32(tag), handler));
             }
         }
         items

@@ -35,6 +35,7 @@ mod control;
 mod crossing;
 mod exception;
 mod flags;
+mod legacy;
 mod memory;
 mod name;
 mod numeric;
@@ -62,7 +63,9 @@ use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::settings::OptLevel;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use crossing::Standing;
-use exception::Clause;
+use exception::Reach;
+use legacy::Tried;
+use std::collections::VecDeque;
 use wasmbridge_artifact::module::Module;
 use wasmbridge_artifact::vmctx::head;
 use wasmbridge_artifact::{TypeKind, ValType, VmLayout};
@@ -158,8 +161,10 @@ struct Translator<'a, 'f> {
     loops: usize,
     /// Whether loads of what does not change are taken out of loops, as they are in optimised code.
     hoists: bool,
-    /// the clauses of each `try_table` that is open, outermost first
-    tries: Vec<Vec<Clause>>,
+    /// the clauses of each `try_table` and `try` that is open, outermost first
+    tries: Vec<Reach>,
+    /// of each `try` that has not begun yet: known from the first one on
+    legacy: Option<VecDeque<Tried>>,
     /// Whether the instruction can be reached. If not, only the nesting of blocks is followed.
     reachable: bool,
     /// what has been called, so that it is declared once
@@ -204,6 +209,7 @@ impl<'a, 'f> Translator<'a, 'f> {
             loops: 0,
             hoists,
             tries: Vec::new(),
+            legacy: None,
             reachable: true,
             callees: Callees::default(),
             builtins: Builtins::default(),
@@ -239,6 +245,9 @@ impl<'a, 'f> Translator<'a, 'f> {
             validator.op(offset, &op).map_err(|e| CompileError::from(e).in_instruction(&name::instruction(&op)))?;
             self.at = offset as u32;
             self.builder.set_srcloc(SourceLoc::new(self.at));
+            if let (wasmparser::Operator::Try { .. }, None) = (&op, &self.legacy) {
+                self.legacy = Some(legacy::tries(body)?);
+            }
             self.operator(&op, offset)?;
             self.check_size()?;
         }
@@ -262,6 +271,7 @@ impl<'a, 'f> Translator<'a, 'f> {
             || self.control(op, offset)?
             || self.call(op)
             || self.exception(op)
+            || self.legacy_exception(op, offset)?
             || self.object(op)
             || self.reference_type_op(op, offset)?
             || self.table(op)

@@ -29,22 +29,22 @@
 ;; @0037                               trapz v5, user15
 ;; @0037                               v6 = load.i64 notrap aligned readonly can_move v0+40
 ;; @0037                               v7 = load.i64 notrap aligned readonly can_move v6+224
-;; @0037                               try_call_indirect v7(v0, v5), sig1, block6, [ context v0, tag0: block7(exn0), tag1: block8(exn0), default: block9(exn0) ]
+;; @0037                               try_call_indirect v7(v0, v5), sig1, block9, [ context v0, tag0: block6(exn0), tag1: block7(exn0), default: block8(exn0) ]
 ;;
-;;                                 block6:
+;;                                 block9:
 ;; @0037                               trap user17
 ;;
-;;                                 block7(v8: i64) cold:
+;;                                 block6(v8: i64) cold:
 ;; @0039                               v11 = load.i32 notrap aligned region0 v8+24
 ;; @0039                               jump block4(v11)
 ;;
 ;;                                 block4(v1: i32):
 ;; @003d                               jump block3
 ;;
-;;                                 block8(v9: i64) cold:
+;;                                 block7(v9: i64) cold:
 ;; @003d                               jump block2
 ;;
-;;                                 block9(v10: i64) cold:
+;;                                 block8(v10: i64) cold:
 ;; @003d                               jump block2
 ;;
 ;;                                 block3:
