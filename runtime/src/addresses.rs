@@ -17,10 +17,13 @@ impl Hasher for AddressHasher {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        let words = bytes.chunks_exact(8);
-        let rest = words.remainder();
-        words.for_each(|word| self.write_u64(u64::from_le_bytes(word.try_into().expect("a word has eight bytes"))));
-        rest.iter().for_each(|&byte| self.write_u64(byte.into()));
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|&word| self.write_u64(u64::from_le_bytes(word)));
+        // The last eight bytes again, whole: what a text ends with.
+        match bytes.last_chunk::<8>() {
+            Some(&word) => self.write_u64(u64::from_le_bytes(word)),
+            None => rest.iter().for_each(|&byte| self.write_u64(byte.into())),
+        }
     }
 
     fn write_u8(&mut self, byte: u8) {

@@ -342,7 +342,7 @@ unsafe extern "C-unwind" fn callback_admit(
     let cells = Cells { arguments, result };
     // SAFETY: the record of a callback that is being called: it was stamped and not freed.
     let info = unsafe { inbound::info(record) };
-    if !info.shared.inbox.is_own() {
+    if !info.known.shared.inbox.is_own() {
         // SAFETY: see above; the shape gives its own cells.
         return unsafe { callback::answer_foreign(record, cells) };
     }
@@ -352,8 +352,8 @@ unsafe extern "C-unwind" fn callback_admit(
     }
     // SAFETY: see above. On this thread its instance is not deleted meanwhile; it may be gone.
     let instance = unsafe { (!(*(*record).vmctx).host.is_null()).then(|| instance((*record).vmctx)) };
-    let admission =
-        instance.map(|instance| (instance, instance.admit(sp as usize, || info.shared.signature.shows_windows())));
+    let admission = instance
+        .map(|instance| (instance, instance.admit(sp as usize, || info.known.shared.signature.shows_windows())));
     let why = match admission {
         Some((_, Admission::Entered)) => return admission::ENTER,
         Some((instance, Admission::Pending)) if info.policies.runs_while_pending() => {
@@ -379,7 +379,7 @@ unsafe extern "C" fn callback_enter(record: *const CallbackRecord, slots: *mut u
     let entered = unsafe {
         let (instance, info) = (instance((*record).vmctx), inbound::info(record));
         instance.open_scope(slots as usize);
-        let slots = std::slice::from_raw_parts_mut(slots, info.shared.signature.params.len());
+        let slots = std::slice::from_raw_parts_mut(slots, info.known.shared.signature.params.len());
         inbound::enter(instance, info, slots).inspect_err(|_| instance.close_scope(slots.as_ptr() as usize))
     };
     // SAFETY: see above.
@@ -392,13 +392,13 @@ unsafe extern "C" fn callback_lend(record: *const CallbackRecord, argument: u32,
     let argument = argument as usize;
     let lent = match value {
         0 => Err("it is NULL, the prototype says [nonnull]".to_owned()),
-        _ => instance.scopes.lend_to(cells as usize, value as usize, info.shared.handle_type(argument)),
+        _ => instance.scopes.lend_to(cells as usize, value as usize, info.known.shared.handle_type(argument)),
     };
     lent.map(u64::from).unwrap_or_else(|why| {
         // Those of the arguments before it.
         instance.scopes.end_lent(cells as usize);
         // SAFETY: see above.
-        unsafe { refuse(record, format!("{}: {why}", value_name(&info.named, Some(argument)))) };
+        unsafe { refuse(record, format!("{}: {why}", value_name(&info.known.named, Some(argument)))) };
         u64::MAX
     })
 }
@@ -440,7 +440,7 @@ unsafe extern "C" fn callback_leave(record: *const CallbackRecord, slots: *mut u
 unsafe extern "C" fn callback_pointer(record: *const CallbackRecord, argument: u32, value: u64) -> u64 {
     // SAFETY: as in `callback_enter`.
     let (instance, info) = unsafe { (instance((*record).vmctx), inbound::info(record)) };
-    let name = || value_name(&info.named, Some(argument as usize));
+    let name = || value_name(&info.known.named, Some(argument as usize));
     let converted = match value {
         0 => Err(format!("{} is NULL, the prototype says [nonnull]", name())),
         _ => inbound::pointer_in(instance, value).map_err(|why| format!("{}: {why}", name())),
@@ -481,8 +481,8 @@ unsafe extern "C" fn callback_range(record: *const CallbackRecord, argument: u32
     // SAFETY: as in `callback_enter`.
     let info = unsafe { inbound::info(record) };
     let index = argument as usize;
-    let why = inbound::range_error_of(&info.shared.signature.params[index].crossing, value);
-    let why = format!("{}: {why}", value_name(&info.named, Some(index)));
+    let why = inbound::range_error_of(&info.known.shared.signature.params[index].crossing, value);
+    let why = format!("{}: {why}", value_name(&info.known.named, Some(index)));
     // SAFETY: see above.
     unsafe { refuse(record, why) };
 }

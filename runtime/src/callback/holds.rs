@@ -47,6 +47,11 @@ impl Holds {
         self.once.set(self.once.get().saturating_add(1));
     }
 
+    /// Whether calls of C functions hold it.
+    pub(crate) fn is_by_calls(&self) -> bool {
+        self.calls.get() > 0
+    }
+
     /// Whether it is held until it has been called.
     pub(crate) fn is_once(&self) -> bool {
         self.once.get() > 0
@@ -71,6 +76,9 @@ impl Holds {
 
     /// The function of this name gets it. Whether it had been passed until then.
     pub(crate) fn end_until(&self, name: &str) -> bool {
+        if self.until.borrow().is_empty() {
+            return false;
+        }
         let mut until = self.until.borrow_mut();
         let Some(at) = until.iter().position(|u| u.0 == name) else { return false };
         until[at].1 -= 1;

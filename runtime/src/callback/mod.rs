@@ -57,7 +57,9 @@ pub struct CallbackOptions {
 #[derive(Debug)]
 pub(crate) enum Name {
     /// the prototype's
-    Given(Arc<str>),
+    OfPrototype,
+    /// another one that the host has for it
+    Given(Box<str>),
     /// that of the function, which its module knows
     OfFunction,
 }
@@ -65,9 +67,7 @@ pub(crate) enum Name {
 /// What the runtime keeps of a callback, behind its record.
 #[derive(Debug)]
 pub(crate) struct CallbackInfo {
-    pub(crate) shared: Arc<Shared>,
-    /// the signature with the names of the prototype that it was made by, which messages say
-    pub(crate) named: Arc<Signature>,
+    pub(crate) known: Arc<Known>,
     name: Name,
     slot: Slot,
     funcref: *const VmFuncRef,
@@ -100,6 +100,7 @@ impl CallbackInfo {
     /// The name that messages use. On the owner's thread.
     pub(crate) fn name(&self) -> String {
         match &self.name {
+            Name::OfPrototype => self.known.named.name.clone().unwrap_or_default(),
             Name::Given(name) => name.to_string(),
             Name::OfFunction => self.live_instance().map_or_else(
                 || "a function of an app that is gone".to_owned(),
@@ -136,7 +137,7 @@ impl CallbackInfo {
     /// The cells are those of a call of this callback: nobody else uses them.
     pub(crate) unsafe fn write_default(&self, cells: Cells) {
         // SAFETY: the caller's promise.
-        unsafe { self.default().write(&self.shared.signature, cells) };
+        unsafe { self.default().write(&self.known.shared.signature, cells) };
     }
 
     /// A call of it failed before C could have noticed. On the owner's thread.
@@ -207,7 +208,7 @@ pub(crate) unsafe fn answer_foreign(record: *const CallbackRecord, cells: Cells)
             }
             if answer != Ok(thread::Answered::Made) {
                 // SAFETY: the caller's promise; nobody has the cells any more.
-                unsafe { default.write(&info.shared.signature, cells) };
+                unsafe { default.write(&info.known.shared.signature, cells) };
             }
             return admission::ANSWERED;
         }
@@ -249,7 +250,7 @@ impl DeadHead {
 pub(crate) fn stamp(
     instance: &InstanceData,
     funcref: *const VmFuncRef,
-    known: &Known,
+    known: &Arc<Known>,
     name: Name,
     options: &CallbackOptions,
     opens_scope: bool,
@@ -262,8 +263,7 @@ pub(crate) fn stamp(
         (pages.take()?, pages.has_fast_entry())
     };
     let info = CallbackInfo {
-        shared: shared.clone(),
-        named: known.named.clone(),
+        known: known.clone(),
         name,
         slot,
         funcref,
@@ -333,7 +333,7 @@ pub(crate) unsafe fn set_options(record: *mut CallbackRecord, options: &Callback
     }
     // SAFETY: the caller's promise.
     let info = unsafe { crate::crossing::inbound::info(record) };
-    let bits = check(options, &info.shared.signature)?;
+    let bits = check(options, &info.known.shared.signature)?;
     let CallbackOptions { default, trap, thread, pending } = *options;
     info.policies.say(&Policy {
         trap: (trap != nothing.trap).then_some(trap),
@@ -394,12 +394,12 @@ pub(crate) unsafe fn say(record: *mut CallbackRecord, policy: &Policy) {
     let info = unsafe { crate::crossing::inbound::info(record) };
     info.policies.say(policy);
     if let Some(value) = policy.default {
-        let answer = match info.shared.signature.result_number() {
+        let answer = match info.known.shared.signature.result_number() {
             Some(Scalar::Float | Scalar::Double) => Answer::Float(value as f64),
             _ => Answer::Int(value),
         };
         // A prototype says it of functions that have a default only.
-        if let Ok(bits) = default_bits(&info.shared.signature, answer) {
+        if let Ok(bits) = default_bits(&info.known.shared.signature, answer) {
             // SAFETY: the caller's promise.
             unsafe { set_default(record, bits) };
         }
@@ -555,8 +555,8 @@ pub(crate) fn function_of(
     let record = find(function)?;
     // SAFETY: found among the records that are stamped.
     let info = unsafe { crate::crossing::inbound::info(record) };
-    let same =
-        std::ptr::eq(info.instance.load(Ordering::Acquire), instance) && Arc::ptr_eq(&info.shared.signature, signature);
+    let same = std::ptr::eq(info.instance.load(Ordering::Acquire), instance)
+        && Arc::ptr_eq(&info.known.shared.signature, signature);
     same.then_some(info.funcref)
 }
 
@@ -582,13 +582,13 @@ pub(crate) fn release(function: NativeFn) -> Result<(), Error> {
     unsafe {
         let info = crate::crossing::inbound::info(record);
         if let Some(instance) = info.instance.load(Ordering::Acquire).as_ref() {
-            instance.forget_callback(info.funcref, &info.shared.signature);
+            instance.forget_callback(info.funcref, &info.known.shared.signature);
         }
         kill(record);
-        info.shared.inbox.cancel_ended();
+        info.known.shared.inbox.cancel_ended();
         // A call that is still running needs the record and its `info` to the end: they stay until the slot is used again.
         info.released.store(true, Ordering::Release);
-        info.shared.made_on(info.opens_scope).lock().unwrap_or_else(|e| e.into_inner()).give_back(info.slot);
+        info.known.shared.made_on(info.opens_scope).lock().unwrap_or_else(|e| e.into_inner()).give_back(info.slot);
     }
     Ok(())
 }

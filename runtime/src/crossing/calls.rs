@@ -38,6 +38,9 @@ impl InstanceData {
 
     /// Ends what was converted for calls that are over.
     pub(crate) fn end_copies(&self) {
+        if self.calls.0.borrow().is_empty() {
+            return;
+        }
         let innermost = self.crossings_now();
         loop {
             let ended = self.calls.0.borrow_mut().pop_if(|call| call.0 < innermost);

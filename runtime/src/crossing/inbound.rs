@@ -35,7 +35,7 @@ unsafe fn convert(
     slots: &mut [u64],
     copies: &mut Copies,
 ) -> Result<(), Refused> {
-    let signature = &*info.named;
+    let signature = &*info.known.named;
     let Some((index, _, args)) = signature.var_args() else {
         // SAFETY: the caller's promise.
         return unsafe { convert_all(instance, signature, slots, copies) };
@@ -255,7 +255,7 @@ pub(crate) unsafe fn leave(instance: &InstanceData, info: &CallbackInfo, slots: 
     let Some(mut copies) = instance.scopes.take_copies(slots as usize) else {
         return result(instance, info, slot, Operands::NOTHING);
     };
-    let signature = info.named.with_listed();
+    let signature = info.known.named.with_listed();
     let number = *slot;
     // SAFETY: the caller's promise.
     let left = unsafe {
@@ -272,7 +272,7 @@ pub(crate) fn result(
     slot: &mut u64,
     operands: Operands<'_>,
 ) -> Result<(), Refused> {
-    let signature = &*info.named;
+    let signature = &*info.known.named;
     let Some(result) = &signature.result else { return Ok(()) };
     let name = || value_name(signature, None);
     let guest = *slot;
@@ -310,7 +310,7 @@ pub(crate) unsafe fn extent_result(
     cells: *const u64,
     guest: u64,
 ) -> Result<u64, Refused> {
-    let signature = &*info.named;
+    let signature = &*info.known.named;
     let operand = |operand| match operand {
         Operand::Param(index) => {
             let Crossing::Scalar(scalar) = signature.params.get(index as usize)?.crossing else { return None };

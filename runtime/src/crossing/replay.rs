@@ -53,7 +53,7 @@ impl Drop for Running {
 /// # Safety
 /// The callback may be called on this thread, and the cells are those of a call of it: nobody else uses them.
 pub(crate) unsafe fn replay(info: &CallbackInfo, cells: Cells) -> Result<(), Refused> {
-    let signature = &*info.shared.signature;
+    let signature = &*info.known.shared.signature;
     let convention = sysv::classify(signature);
     // SAFETY: the caller's promise.
     let pushed = unsafe { arguments(signature, &convention, cells) };

@@ -12,6 +12,7 @@
 //! The app may copy a function reference to where it is never found again. So what stands for a C function lives as long as the instance, and
 //! C says by its prototype that the function does, too: other scopes are refused in this direction.
 
+use super::callbacks::{Callbacks, Key};
 use super::known::{Known, Signatures};
 use super::scoped::HeldByCall;
 use super::{InstanceData, Thunk};
@@ -38,8 +39,7 @@ const NATIVE: u32 = u32::MAX;
 #[derive(Debug)]
 pub(super) struct Functions {
     pub(super) signatures: Signatures,
-    /// by function and signature (addresses of the one `VmFuncRef` and the one interned signature)
-    callbacks: RefCell<AddressMap<(usize, usize), Slot>>,
+    callbacks: RefCell<Callbacks>,
     /// by address and signature (of the one interned)
     natives: RefCell<AddressMap<(usize, usize), Box<NativeFunction>>>,
     /// Where a function was seen in table 0, by the address of its `VmFuncRef`. The app may have overwritten it since.
@@ -228,11 +228,11 @@ impl InstanceData {
     pub(crate) fn callback(
         &self,
         funcref: *const VmFuncRef,
-        known: &Known,
-        name: Arc<str>,
+        known: &Arc<Known>,
+        name: Name,
         options: &CallbackOptions,
     ) -> Result<Slot, Error> {
-        let slot = self.callback_known(funcref, known, Name::Given(name), options, None, false)?;
+        let slot = self.callback_known(funcref, known, name, options, None, false)?;
         // SAFETY: a callback of this instance's, just made or looked up.
         unsafe { callback::holds(slot.record) }.forever();
         Ok(slot)
@@ -241,15 +241,15 @@ impl InstanceData {
     fn callback_known(
         &self,
         funcref: *const VmFuncRef,
-        known: &Known,
+        known: &Arc<Known>,
         name: Name,
         options: &CallbackOptions,
         index: Option<u32>,
         once: bool,
     ) -> Result<Slot, Error> {
         let signature = &known.shared.signature;
-        let key = (funcref as usize, Arc::as_ptr(signature) as usize);
-        if let Some(&slot) = self.functions.callbacks.borrow().get(&key) {
+        let key = Key::new(funcref, signature);
+        if let Some(slot) = self.functions.callbacks.borrow().get(key) {
             // SAFETY: a callback of this instance's that was not freed; the instance is in use, so nobody is dropping it.
             unsafe {
                 callback::set_options(slot.record, options)?;
@@ -276,7 +276,7 @@ impl InstanceData {
         self.functions.callbacks.borrow_mut().insert(key, slot);
         self.functions.stamped.set(true);
         if let Some(index) = index {
-            self.functions.indices.borrow_mut().insert(key.0, index);
+            self.functions.indices.borrow_mut().insert(funcref as usize, index);
         }
         Ok(slot)
     }
@@ -296,9 +296,12 @@ impl InstanceData {
 
     /// A callback was freed: its address is not handed out again.
     pub(crate) fn forget_callback(&self, funcref: *const VmFuncRef, signature: &Arc<Signature>) {
-        let freed = self.functions.callbacks.borrow_mut().remove(&(funcref as usize, Arc::as_ptr(signature) as usize));
-        if let Some(freed) = freed {
-            self.functions.freed.update(|count| count + 1);
+        let freed = self.functions.callbacks.borrow_mut().remove(Key::new(funcref, signature));
+        let Some(freed) = freed else { return };
+        self.functions.freed.update(|count| count + 1);
+        // Whatever has it noted to end it with a call holds it for calls.
+        // SAFETY: a callback of this instance's that is being freed.
+        if unsafe { callback::holds(freed.record) }.is_by_calls() {
             self.functions.held_by_calls.borrow_mut().retain(|held| !held.is_of(freed.record));
             self.shadows.forget(freed.record);
             self.scopes.forget(freed.record);
@@ -310,9 +313,9 @@ impl InstanceData {
     pub(crate) fn kill_callbacks(&self) {
         self.functions.held_by_calls.borrow_mut().clear();
         self.functions.freed.update(|count| count + 1);
-        for slot in self.functions.callbacks.borrow_mut().drain() {
+        for slot in self.functions.callbacks.borrow_mut().take() {
             // SAFETY: stamped by this instance and not freed, or it would have been forgotten.
-            unsafe { callback::kill(slot.1.record) };
+            unsafe { callback::kill(slot.record) };
         }
         self.inbox().cancel_ended();
     }

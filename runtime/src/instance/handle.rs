@@ -2,7 +2,7 @@
 
 use super::InstanceData;
 use super::known::Known;
-use crate::callback::{CallbackOptions, NativeFn};
+use crate::callback::{CallbackOptions, Name, NativeFn};
 use crate::error::{Error, ErrorKind};
 use crate::exception::{Exception, Tag};
 use crate::module::Module;
@@ -84,7 +84,7 @@ impl Instance {
     /// [`ErrorKind::Prototype`], [`ErrorKind::NotFound`], or [`ErrorKind::Link`] if the function has another type.
     pub fn callback(&self, prototype: &str, options: &CallbackOptions) -> Result<NativeFn, Error> {
         let known = self.data.prototype(prototype, &self.names)?;
-        let name = known.name.as_ref().ok_or_else(|| {
+        let name = known.known.named.name.as_deref().ok_or_else(|| {
             Error::new(ErrorKind::Prototype, format!("the prototype names no function to look up: `{prototype}`"))
         })?;
         let funcref = match known.export.get() {
@@ -95,7 +95,7 @@ impl Instance {
                 funcref
             }
         };
-        self.stamp(funcref, &known.known, name.clone(), options)
+        self.stamp(funcref, &known.known, None, options)
     }
 
     /// An exported function as a C function pointer of a signature.
@@ -110,7 +110,7 @@ impl Instance {
     ) -> Result<NativeFn, Error> {
         let function = self.function(export)?;
         let funcref = self.data.funcref(function).expect("exported functions escape");
-        self.stamp(funcref, &self.data.known(signature), export.into(), options)
+        self.stamp(funcref, &self.data.known(signature), Some(export), options)
     }
 
     /// The function at an index of the app's table 0 as a C function pointer of this prototype.
@@ -120,20 +120,26 @@ impl Instance {
     pub fn callback_at(&self, index: u32, prototype: &str, options: &CallbackOptions) -> Result<NativeFn, Error> {
         let known = self.data.prototype(prototype, &self.names)?;
         let funcref = self.data.table_function(0, index).map_err(|why| Error::new(ErrorKind::NotFound, why))?;
-        let name = known.name.clone().unwrap_or_else(|| format!("table index {index}").into());
-        self.stamp(funcref, &known.known, name, options)
+        let name = known.known.named.name.is_none().then(|| format!("table index {index}"));
+        self.stamp(funcref, &known.known, name.as_deref(), options)
     }
 
+    /// The callback for a function; its name is the prototype's, unless another one is given.
     fn stamp(
         &self,
         funcref: *const VmFuncRef,
-        known: &Known,
-        name: Arc<str>,
+        known: &Arc<Known>,
+        name: Option<&str>,
         options: &CallbackOptions,
     ) -> Result<NativeFn, Error> {
-        let slot = self.data.callback(funcref, known, name.clone(), options);
-        let slot = slot.map_err(|e| Error::new(e.kind(), format!("`{name}`: {}", e.message())))?;
-        Ok(NativeFn(slot.entry))
+        let given = name.map_or(Name::OfPrototype, |name| Name::Given(name.into()));
+        match self.data.callback(funcref, known, given, options) {
+            Ok(slot) => Ok(NativeFn(slot.entry)),
+            Err(e) => {
+                let name = name.or(known.named.name.as_deref()).unwrap_or_default();
+                Err(Error::new(e.kind(), format!("`{name}`: {}", e.message())))
+            }
+        }
     }
 
     /// The error of a callback that failed while C code that no app had called was running, if there is one. Until it is taken, the

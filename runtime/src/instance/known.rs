@@ -15,38 +15,42 @@ use wasmbridge_trampolines::{Signature, TypeNames};
 /// The most prototypes that are remembered by their text: a host that makes up ever new ones is not to fill the memory with them.
 const MAX_TEXTS: usize = 1024;
 
+/// How many prototypes are looked for by where their texts are.
+const LAST: usize = 8;
+
 /// What is known.
 #[derive(Debug, Default)]
 pub(super) struct Signatures {
     /// By the address at which a signature was last seen. What is found is compared: something else may be there now.
-    by_place: RefCell<AddressMap<usize, Rc<Known>>>,
+    by_place: RefCell<AddressMap<usize, Arc<Known>>>,
     /// By the address of the interned signature.
     interned: RefCell<AddressMap<usize, Arc<Shared>>>,
     /// By the text of a prototype.
-    by_text: RefCell<AddressMap<String, Rc<Prototype>>>,
+    by_text: RefCell<AddressMap<Rc<str>, Rc<Prototype>>>,
+    /// Of those that were asked for last, by where their texts were: a C host's are literals. What is found is compared.
+    last: RefCell<[Option<Rc<Prototype>>; LAST]>,
 }
 
-/// What is known of a signature.
+/// What is known of a signature. Callbacks have it, also when their instance is gone.
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) shared: Arc<Shared>,
-    /// the same signature with the names that its prototype has
+    /// the same signature with the names that its prototype has, which messages say
     pub(crate) named: Arc<Signature>,
 }
 
 /// A prototype that the host has asked for callbacks of.
 #[derive(Debug)]
 pub(super) struct Prototype {
-    pub(super) known: Known,
-    /// the function's, if it says one
-    pub(super) name: Option<Arc<str>>,
+    text: Rc<str>,
+    pub(super) known: Arc<Known>,
     /// the export of this name, once it has been looked up
     pub(super) export: Cell<Option<*const VmFuncRef>>,
 }
 
 impl InstanceData {
     /// What is known of a signature: a host's, or that of a function which another one takes or gives.
-    pub(super) fn known(&self, signature: &Signature) -> Rc<Known> {
+    pub(super) fn known(&self, signature: &Signature) -> Arc<Known> {
         let signatures = &self.functions.signatures;
         let place = std::ptr::from_ref(signature) as usize;
         if let Some(known) = signatures.by_place.borrow().get(&place)
@@ -55,7 +59,7 @@ impl InstanceData {
         {
             return known.clone();
         }
-        let known = Rc::new(Known {
+        let known = Arc::new(Known {
             shared: self.known_interned(self.engine().intern(signature)),
             named: Arc::new(signature.clone()),
         });
@@ -79,21 +83,39 @@ impl InstanceData {
 
     /// What is known of a prototype, which may use the instance's type names.
     pub(super) fn prototype(&self, text: &str, names: &TypeNames) -> Result<Rc<Prototype>, Error> {
+        let signatures = &self.functions.signatures;
+        let address = text.as_ptr() as usize;
+        let last = (address >> 4 ^ address >> 7) % LAST;
+        if let Some(known) = &signatures.last.borrow()[last]
+            && *known.text == *text
+        {
+            return Ok(known.clone());
+        }
+        let known = self.prototype_by_text(text, names)?;
+        signatures.last.borrow_mut()[last] = Some(known.clone());
+        Ok(known)
+    }
+
+    fn prototype_by_text(&self, text: &str, names: &TypeNames) -> Result<Rc<Prototype>, Error> {
         if let Some(known) = self.functions.signatures.by_text.borrow().get(text) {
             return Ok(known.clone());
         }
-        let parsed = Signature::parse_with(text, names);
+        let text: Rc<str> = text.into();
+        let parsed = Signature::parse_with(&text, names);
         let parsed = parsed.map_err(|e| Error::new(ErrorKind::Prototype, e.to_string()))?;
         let prototype = Rc::new(Prototype {
-            name: parsed.name.as_deref().map(Arc::from),
-            known: Known { shared: self.known_interned(self.engine().intern(&parsed)), named: Arc::new(parsed) },
+            text: text.clone(),
+            known: Arc::new(Known {
+                shared: self.known_interned(self.engine().intern(&parsed)),
+                named: Arc::new(parsed),
+            }),
             export: Cell::default(),
         });
         let mut by_text = self.functions.signatures.by_text.borrow_mut();
         if by_text.len() >= MAX_TEXTS {
             by_text.clear();
         }
-        by_text.insert(text.to_owned(), prototype.clone());
+        by_text.insert(text, prototype.clone());
         Ok(prototype)
     }
 }

@@ -21,6 +21,7 @@
 //! threads know of its [`Inbox`] only, which outlives it. That is why its cells need no locks.
 
 pub(crate) mod build;
+mod callbacks;
 mod enter;
 mod functions;
 mod handle;

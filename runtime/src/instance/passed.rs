@@ -17,6 +17,8 @@ use wasmbridge_trampolines::{Crossing, Scope, Signature};
 pub(crate) struct FunctionParam {
     /// its number
     argument: usize,
+    /// the prototype says what a callback does where it cannot simply run
+    has_policy: bool,
     last: Cell<Option<Passed>>,
 }
 
@@ -33,8 +35,13 @@ impl FunctionParam {
     /// Those of a signature.
     pub(crate) fn all(signature: &Signature) -> Box<[FunctionParam]> {
         let params = signature.params.iter().enumerate();
-        let functions = params.filter(|(_, param)| matches!(param.crossing, Crossing::Function { .. }));
-        functions.map(|(argument, _)| FunctionParam { argument, last: Cell::new(None) }).collect()
+        let functions = params.filter_map(|(argument, param)| match &param.crossing {
+            Crossing::Function { policy, .. } => {
+                Some(FunctionParam { argument, has_policy: !policy.is_silent(), last: Cell::new(None) })
+            }
+            _ => None,
+        });
+        functions.collect()
     }
 }
 
@@ -67,7 +74,9 @@ impl InstanceData {
                     // SAFETY: a callback of this instance's that is not freed; the instance is in use, so nobody is dropping it.
                     unsafe {
                         callback::revive(slot.record);
-                        callback::say(slot.record, policy);
+                        if param.has_policy {
+                            callback::say(slot.record, policy);
+                        }
                     }
                 }
                 last.out

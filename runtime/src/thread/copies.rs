@@ -28,7 +28,7 @@ impl Copies {
     /// # Safety
     /// The cells are those of a call of this callback, and what its arguments point to is what the prototype says.
     pub(super) unsafe fn of(info: &Arc<CallbackInfo>, cells: Cells) -> Result<Copies, Refusal> {
-        let signature = &*info.shared.signature;
+        let signature = &*info.known.shared.signature;
         // SAFETY: a callback has as many cells as parameters.
         let raw = unsafe { std::slice::from_raw_parts(cells.arguments, signature.params.len()) };
         let native: Vec<u64> = raw.iter().enumerate().map(|(i, &cell)| extended(signature, i, cell)).collect();

@@ -487,7 +487,7 @@ pub(crate) fn install_fork_handlers() -> std::io::Result<()> {
         world.ghosts.extend(waiters);
         drop(world);
         for (_, left) in &parents {
-            left.call().info.shared.inbox.removed(left);
+            left.call().info.known.shared.inbox.removed(left);
         }
     }
     // SAFETY: functions of the type that it takes, which last as long as the process.

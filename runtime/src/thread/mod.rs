@@ -60,12 +60,12 @@ pub(crate) unsafe fn answer(info: &Arc<CallbackInfo>, cells: Cells) -> Result<An
         OnThread::Refuse => Err(Refusal::OtherThread),
         OnThread::Wait { timeout_ms } => {
             let timeout = timeout_ms.map(|ms| Duration::from_millis(ms.into()));
-            info.shared.inbox.wait(Call { info: info.clone(), cells }, timeout)?;
+            info.known.shared.inbox.wait(Call { info: info.clone(), cells }, timeout)?;
             Ok(Answered::Made)
         }
         OnThread::Queue => {
             // SAFETY: the caller's promise; what C passes is what the prototype says.
-            info.shared.inbox.keep(unsafe { Copies::of(info, cells) }?)?;
+            info.known.shared.inbox.keep(unsafe { Copies::of(info, cells) }?)?;
             Ok(Answered::Kept)
         }
     }

@@ -59,7 +59,7 @@ unsafe extern "C" fn answer(capture: *mut Capture) -> Answer {
             callback::count_refused(record, Refusal::Failed);
             // SAFETY: see above.
             let info = unsafe { inbound::info(record) };
-            let structure = structs::trapped_result(&info.shared.signature, capture.frame_pointer);
+            let structure = structs::trapped_result(&info.known.shared.signature, capture.frame_pointer);
             // What the callback was shown ends with it: others may run before the error is taken.
             instance.close_scope(capture.frame_pointer);
             // SAFETY: as above; this is the owner's thread, since its code was running.
