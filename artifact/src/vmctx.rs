@@ -444,7 +444,7 @@ impl CrossingFrame {
 #[repr(C)]
 #[derive(Debug, Clone)]
 pub struct VariadicCall {
-    /// arguments in general registers, in order
+    /// Arguments in general registers, in order. The first is the address of where the result goes, if that is returned in memory: whoever calls writes it.
     pub general: [u64; 6],
     /// arguments in vector registers
     pub vector: [u64; 8],

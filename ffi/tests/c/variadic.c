@@ -85,6 +85,25 @@ static complex_float complex_f(complex_float a, complex_double b) {
     return sum;
 }
 
+/* Of more than 16 bytes: C returns it in memory. In the app it is laid out otherwise. */
+typedef struct {
+    long sum;
+    double first;
+    int count;
+} total;
+
+static total totals(int n, ...) {
+    total result = {0, 0, n};
+    va_list args;
+    va_start(args, n);
+    result.sum = va_arg(args, int);
+    result.first = va_arg(args, double);
+    result.sum += va_arg(args, long);
+    result.sum += va_arg(args, int) + va_arg(args, int) + va_arg(args, int) + va_arg(args, int);
+    va_end(args);
+    return result;
+}
+
 static int no_file(void) { return 8; }
 
 static wb_error *try_call(const char *name, int which, wb_val *result) {
@@ -141,6 +160,9 @@ static void outbound(void) {
     FAILS(try_call("filling", 1 << 28, &result), WB_ERROR_TRAP, "`fill` argument 3 (`numbers`)");
     OK(wb_instance_call(app, "complexes", NULL, 0, &result, 1));
     CHECK(result.of.f32 == 406);
+    OK(wb_instance_call(app, "totalling", NULL, 0, &result, 1));
+    CHECK(result.of.f64 == 1 + 2 + 3 + 4 + 5 + 6 + 2.5 + 700);
+    FAILS(wb_instance_call(app, "totalling_nowhere", NULL, 0, &result, 1), WB_ERROR_TRAP, "`totals` result");
 }
 
 typedef int (*message_fn)(void *, const char *, ...);
@@ -207,6 +229,18 @@ static void inbound(void) {
     CHECK(number == 77);
     OK(wb_instance_take_error(app));
 
+    OK(wb_callback(app, "struct { long sum; double first; int count; } on_totals(int n, ...[varargs: int, double, long, int, int, int, int])", NULL,
+                   &f));
+    {
+        total got = ((total (*)(int, ...))f)(7, 1, 2.5, 2L, 3, 4, 5, 6);
+        CHECK(got.sum == -21 && got.first == 5 && got.count == 7);
+        OK(wb_instance_take_error(app));
+        /* Refused, it is all zero. */
+        got = ((total (*)(int, ...))f)(7, 1, 2.5, 2L << 40, 3, 4, 5, 6);
+        CHECK(got.sum == 0 && got.first == 0 && got.count == 0);
+        FAILS(wb_instance_take_error(app), WB_ERROR_TRAP, "does not fit");
+    }
+
     OK(wb_callback(app, "double _Complex on_complex(double _Complex a, float _Complex b)", NULL, &f));
     {
         complex_double a = {1, 2};
@@ -229,6 +263,7 @@ int main(int argc, char **argv) {
     DEFINE(options, "int options(int option, ...[varargs: int (*function)(int), void *data[user]])");
     DEFINE(fill, "int fill(int by, ...[varargs: long *numbers[inout: n], int n, int *got[out]])");
     DEFINE(many, "double many(int a, long b, double c, const char *format[format], ...)");
+    DEFINE(totals, "struct { long sum; double first; int count; } totals(int n, ...[varargs: int, double, long, int, int, int, int])");
     DEFINE(complex_f, "float _Complex complex_f(float _Complex a, double _Complex b)");
     /* The app's C library has these in it for files, of which it opens none. */
     OK(wb_linker_define(h.linker, "wasi_snapshot_preview1", "int fd_close(int)", (wb_fn)no_file));

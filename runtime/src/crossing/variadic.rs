@@ -195,7 +195,12 @@ pub(super) fn call_out(
     words: &[Word],
 ) -> Result<u64, Refused> {
     let mut pushed = Pushed::default();
-    for (index, place) in sysv::classify(signature).params.iter().enumerate() {
+    let convention = sysv::classify(signature);
+    if convention.result == sysv::Returned::Memory {
+        // The thunk knows where the result goes.
+        pushed.integer(0);
+    }
+    for (index, place) in convention.params.iter().enumerate() {
         let piece = |i: usize| match signature.params[index].crossing {
             // SAFETY: the shape gives the address of the argument's cells, of which the first is the guest's.
             Crossing::Struct(_) => unsafe { (slots[index] as *const u64).add(1 + i).read() },

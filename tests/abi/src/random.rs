@@ -157,12 +157,7 @@ impl World {
             let params: Vec<Type> = (0..params).map(|_| world.param(&mut random)).collect();
             let calls = params.iter().map(|&ty| world.calls(ty)).sum();
             let result = (!random.one_in(8)).then(|| world.ty(&mut random));
-            // Variadic functions do not return structs in memory.
-            let small = match result {
-                Some(Type::Record(record)) => world.records[record].bytes <= 16,
-                _ => true,
-            };
-            let variadic = small && !params.is_empty() && random.one_in(4);
+            let variadic = !params.is_empty() && random.one_in(4);
             let varargs = variadic.then(|| (0..1 + random.below(9)).map(|_| World::promoted(&mut random)).collect());
             world.functions.push(Function { result, params, varargs, calls });
         }

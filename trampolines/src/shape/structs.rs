@@ -205,10 +205,7 @@ impl Thunk<'_> {
             let ty = ty.value_type;
             values.push(match source {
                 Source::Nothing => self.emit.ins().iconst(types::I64, 0),
-                Source::Room => {
-                    let result = self.struct_result.as_ref().expect("only a struct takes room");
-                    self.emit.cell_address(result.cells, BYTES)
-                }
+                Source::Room => self.result_room().expect("only a struct takes room"),
                 Source::Piece { param, piece } => match self.struct_args.iter().find(|(index, _)| *index == param) {
                     Some(&(_, cells)) => self.emit.load_cell(ty, cells, 1 + piece),
                     None => self.emit.load_cell(ty, slots, param),
@@ -216,6 +213,12 @@ impl Thunk<'_> {
             });
         }
         values
+    }
+
+    /// The room for a result that is returned in memory.
+    pub(super) fn result_room(&mut self) -> Option<Value> {
+        let result = self.struct_result.as_ref().filter(|result| result.returned == Returned::Memory)?;
+        Some(self.emit.cell_address(result.cells, BYTES))
     }
 
     /// What slot 0 holds of a native result that is a struct.

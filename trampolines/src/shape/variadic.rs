@@ -47,8 +47,12 @@ pub(super) fn store_va_list(emit: &mut Emit<'_>, general: &[Value], vector: &[Va
 impl Thunk<'_> {
     /// Makes a variadic call, of which the builtin has written everything to the structure whose address is in a cell.
     pub(super) fn call_variadic(&mut self, function: Value, vmctx: Value, slots: StackSlot, cell: usize) -> Vec<Value> {
+        let room = self.result_room();
         let emit = &mut self.emit;
         let call = emit.load_cell(types::I64, slots, cell);
+        if let Some(room) = room {
+            emit.store(room, call, offset_of!(VariadicCall, general) as i32);
+        }
         emit.builtin(Builtin::CallVariadic, vmctx, &[function, call]);
         let call = emit.load_cell(types::I64, slots, cell);
         let mut integers = [offset_of!(VariadicCall, rax), offset_of!(VariadicCall, rdx)].into_iter();

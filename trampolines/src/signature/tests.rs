@@ -606,11 +606,6 @@ fn what_cannot_cross_yet_is_refused_by_name() {
     check_error("long double _Complex f(void)", (1, 1), "the result: `long double _Complex` is not supported yet");
     check_error("int f(long double *p)", (1, 7), "parameter 1, `p`: a pointer to `long double` is not supported yet");
     check_error(
-        "struct { long a[3]; } f(const char *m[format], ...)",
-        (1, 1),
-        "the result: a variadic function that returns a struct of more than 16 bytes is not supported yet",
-    );
-    check_error(
         "int f(va_list a[varargs: int], va_list b[varargs: int])",
         (1, 32),
         "parameter 2, `b`: a second list of variable arguments is not supported yet",

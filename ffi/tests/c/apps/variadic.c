@@ -136,3 +136,34 @@ float EXPORT(complexes)(void) {
     memcpy(parts, &a, sizeof a);
     return parts[0] * 100 + parts[1];
 }
+
+/* A struct that C returns in memory. */
+typedef struct {
+    long sum;
+    double first;
+    int count;
+} total;
+total totals(int n, ...);
+double EXPORT(totalling)(void) {
+    total got = totals(7, 1, 2.5, 2L, 3, 4, 5, 6);
+    return (double)got.sum + got.first + 100 * got.count;
+}
+/* The place for it is not in the app's memory: by hand, since a compiler has its own place first. */
+void totals_to(void *result, int n, void *packed) __attribute__((import_module("env"), import_name("totals")));
+int EXPORT(totalling_nowhere)(void) {
+    long long packed[8] = {0};
+    totals_to((void *)0xfffffff0, 7, packed);
+    return 0;
+}
+total EXPORT(on_totals)(int n, ...) {
+    va_list args;
+    total result = {0, 0, n};
+    va_start(args, n);
+    result.sum = va_arg(args, int);
+    result.first = va_arg(args, double) * 2;
+    result.sum += va_arg(args, long);
+    result.sum += va_arg(args, int) + va_arg(args, int) + va_arg(args, int) + va_arg(args, int);
+    result.sum = -result.sum;
+    va_end(args);
+    return result;
+}

@@ -192,7 +192,6 @@ impl Lowering<'_> {
         let mut signature = Signature { name: None, params, result, leaf: leaf.is_some(), unwind: unwind.is_some() };
         signature.give_result_to_listed();
         self.check_structs(&signature, at, place)?;
-        self.check_variadic(&signature, at, place)?;
         Ok(signature)
     }
 

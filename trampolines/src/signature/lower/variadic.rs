@@ -2,7 +2,6 @@
 
 use super::counts::Operands;
 use super::{Crossing, Lowering, Place, Signature};
-use crate::abi::sysv;
 use crate::prototype::PrototypeError;
 use crate::prototype::ast::{AnnotationKind, Function, Type};
 use crate::signature::{Int, Member, MemberType, Record, Scalar, Value, VarArgs};
@@ -123,15 +122,5 @@ impl Lowering<'_> {
             _ => return Ok(()),
         };
         Err(self.meaning(at, place, format!("it is passed as `{becomes}`: say that")))
-    }
-
-    /// Refuses results that a variadic call cannot return.
-    pub(super) fn check_variadic(&self, signature: &Signature, at: usize, place: &Place) -> Result<(), PrototypeError> {
-        let ellipsis = signature.var_args().is_some_and(|(_, ellipsis, _)| ellipsis);
-        if ellipsis && sysv::classify(signature).result == sysv::Returned::Memory {
-            let what = "a variadic function that returns a struct of more than 16 bytes";
-            return Err(self.unsupported(at, &place.result(), what));
-        }
-        Ok(())
     }
 }
