@@ -104,6 +104,47 @@ static total totals(int n, ...) {
     return result;
 }
 
+/* Structs: in registers of both kinds, in memory, with one number; and in registers only if all of it fits. */
+typedef struct {
+    long a;
+    double b;
+} pair;
+typedef struct {
+    long v[3];
+    int n;
+} big;
+typedef struct {
+    signed char c;
+} tiny;
+typedef struct {
+    float x, y;
+} point;
+typedef struct {
+    int p, q, r;
+} three;
+
+static double blend(int n, ...) {
+    va_list args;
+    double sum = n;
+    pair first, second;
+    big large;
+    tiny small;
+    point where;
+    three ints;
+    va_start(args, n);
+    first = va_arg(args, pair);
+    large = va_arg(args, big);
+    small = va_arg(args, tiny);
+    sum += va_arg(args, int);
+    second = va_arg(args, pair);
+    where = va_arg(args, point);
+    ints = va_arg(args, three);
+    va_end(args);
+    sum += (double)first.a + first.b + (double)(large.v[0] + large.v[1] * 10 + large.v[2] * 100) + large.n + small.c;
+    sum += (double)second.a + second.b + where.x + where.y + ints.p + ints.q + ints.r;
+    return sum;
+}
+
 static int no_file(void) { return 8; }
 
 static wb_error *try_call(const char *name, int which, wb_val *result) {
@@ -160,6 +201,9 @@ static void outbound(void) {
     FAILS(try_call("filling", 1 << 28, &result), WB_ERROR_TRAP, "`fill` argument 3 (`numbers`)");
     OK(wb_instance_call(app, "complexes", NULL, 0, &result, 1));
     CHECK(result.of.f32 == 406);
+    OK(wb_instance_call(app, "blending", NULL, 0, &result, 1));
+    CHECK(result.of.f64 == 100 + 12 + 1.5 + 543 + 6 - 7 - 1.75 + 8.125 + 30);
+    FAILS(wb_instance_call(app, "blending_nowhere", NULL, 0, &result, 1), WB_ERROR_TRAP, "`blend` argument 3 (`pair`)");
     OK(wb_instance_call(app, "totalling", NULL, 0, &result, 1));
     CHECK(result.of.f64 == 1 + 2 + 3 + 4 + 5 + 6 + 2.5 + 700);
     FAILS(wb_instance_call(app, "totalling_nowhere", NULL, 0, &result, 1), WB_ERROR_TRAP, "`totals` result");
@@ -241,6 +285,21 @@ static void inbound(void) {
         FAILS(wb_instance_take_error(app), WB_ERROR_TRAP, "does not fit");
     }
 
+    OK(wb_callback(app, "double on_blend(int n, ...[varargs: struct { long a; double b; } pair, struct { long v[3]; int n; } big, struct { signed char c; } tiny, int, struct { long a; double b; }, struct { float x, y; }, struct { int p, q, r; }])", NULL, &f));
+    {
+        pair first = {1, 0.5}, second = {-2, 0.25};
+        big large = {{3, 4, 5}, 6};
+        tiny small = {-7};
+        point where = {0.125f, 8};
+        three ints = {9, 10, 11};
+        values = (values_fn)f;
+        CHECK(values(100, first, large, small, 12, second, where, ints) == 2 * (100 + 12 + 1.5 + 543 + 6 - 7 - 1.75 + 8.125 + 30));
+        OK(wb_instance_take_error(app));
+        large.v[1] = 1L << 40;
+        CHECK(values(100, first, large, small, 12, second, where, ints) == 0);
+        FAILS(wb_instance_take_error(app), WB_ERROR_TRAP, "`on_blend` argument 4 (`big`)");
+    }
+
     OK(wb_callback(app, "double _Complex on_complex(double _Complex a, float _Complex b)", NULL, &f));
     {
         complex_double a = {1, 2};
@@ -264,6 +323,7 @@ int main(int argc, char **argv) {
     DEFINE(fill, "int fill(int by, ...[varargs: long *numbers[inout: n], int n, int *got[out]])");
     DEFINE(many, "double many(int a, long b, double c, const char *format[format], ...)");
     DEFINE(totals, "struct { long sum; double first; int count; } totals(int n, ...[varargs: int, double, long, int, int, int, int])");
+    DEFINE(blend, "double blend(int n, ...[varargs: struct { long a; double b; } pair, struct { long v[3]; int n; } big, struct { signed char c; } tiny, int, struct { long a; double b; }, struct { float x, y; }, struct { int p, q, r; }])");
     DEFINE(complex_f, "float _Complex complex_f(float _Complex a, double _Complex b)");
     /* The app's C library has these in it for files, of which it opens none. */
     OK(wb_linker_define(h.linker, "wasi_snapshot_preview1", "int fd_close(int)", (wb_fn)no_file));

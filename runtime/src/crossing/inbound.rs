@@ -47,9 +47,10 @@ unsafe fn convert(
         match args {
             VarArgs::Listed(full) => {
                 let listed = &full.params[count..];
+                let mut natives = variadic::Listed::new(listed);
                 let mut all = slots.to_vec();
                 all[index] = 0;
-                all.extend(variadic::listed_in(list, listed).map_err(named)?);
+                all.extend(natives.read_native(list).map_err(named)?);
                 convert_all(instance, full, &mut all, copies)?;
                 slots.copy_from_slice(&all[..count]);
                 Packed::of_listed(listed, &all[count..])

@@ -3,7 +3,8 @@
 use super::copies::counts::arguments;
 use super::copies::{Converter, Copies, Operands, Phase, Side};
 use super::inbound::{range_error, user_in};
-use super::{Refused, value_name, variadic};
+use super::variadic::{self, Listed};
+use super::{Refused, value_name};
 use crate::instance::InstanceData;
 use crate::linker::ThunkInfo;
 use wasmbridge_trampolines::signature::Value;
@@ -28,14 +29,14 @@ fn convert(instance: &InstanceData, info: &ThunkInfo, slots: &mut [u64], copies:
         Some((index, ellipsis, args)) => {
             let (count, guest_addr) = (slots.len(), slots[index]);
             let named = |why| format!("{}: {why}", value_name(signature, Some(index)));
+            let mut listed = Listed::new(&signature.with_listed().params[count..]);
             let words = match args {
                 VarArgs::Listed(full) => {
-                    let listed = &full.params[count..];
                     let mut all = slots.to_vec();
-                    all.extend(variadic::listed_out(instance, guest_addr, listed).map_err(named)?);
+                    all.extend(listed.read_guest(instance, guest_addr).map_err(named)?);
                     convert_all(instance, info, full, &mut all, copies)?;
                     slots.copy_from_slice(&all[..count]);
-                    variadic::listed_words(listed, &all[count..])
+                    listed.words(&all[count..])
                 }
                 VarArgs::Format(format) => {
                     convert_all(instance, info, signature, slots, copies)?;

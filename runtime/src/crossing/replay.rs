@@ -4,7 +4,7 @@
 //! The call goes to the callback's own address, register by register like a variadic call, so that it cannot be told from one of C's.
 
 use super::Refused;
-use super::variadic::{self, Pushed, Word, call_variadic};
+use super::variadic::{self, Pushed, call_variadic};
 use crate::callback::CallbackInfo;
 use std::cell::Cell;
 use wasmbridge_artifact::vmctx::VariadicCall;
@@ -127,11 +127,10 @@ unsafe fn arguments(signature: &Signature, convention: &sysv::Call, cells: Cells
     }
     if let Some((index, true, args)) = signature.var_args() {
         // SAFETY: as above: the cell has the address of a `va_list`, and the others what C has passed.
-        let words = unsafe {
+        unsafe {
             let native = std::slice::from_raw_parts(cells.arguments, signature.params.len());
-            variadic::words_in(native[index], args, native)
-        };
-        words?.into_iter().for_each(|word: Word| pushed.word(word));
+            variadic::pass_on(&mut pushed, native[index], args, native)?;
+        }
     }
     Ok(pushed)
 }

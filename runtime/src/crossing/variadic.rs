@@ -13,7 +13,7 @@ use std::ffi::CStr;
 use std::mem::offset_of;
 use wasmbridge_artifact::ValType;
 use wasmbridge_artifact::vmctx::VariadicCall;
-use wasmbridge_trampolines::abi::sysv::{self, Class, INTEGER_REGISTERS, Place, SSE_REGISTERS};
+use wasmbridge_trampolines::abi::sysv::{self, Class, INTEGER_REGISTERS, Piece, Place, SSE_REGISTERS};
 use wasmbridge_trampolines::signature::format::{self, FormatArgument, Precision};
 use wasmbridge_trampolines::{Crossing, Scalar, Signature, Value, VarArgs};
 
@@ -23,11 +23,88 @@ static NULL_WIDE_STR: [u32; 7] = ['(' as u32, 'n' as u32, 'u' as u32, 'l' as u32
 
 /// A variable argument as C has it.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Word {
+pub(super) enum Word<'a> {
     Integer(u64),
     Float(u64),
     /// `long double`: ten bytes in sixteen, always on the stack
     Extended([u64; 2]),
+    /// of a type that is a struct: its bytes
+    Struct(&'a Value, &'a [u64]),
+}
+
+/// Listed arguments, with the cells of those that are structs: as a shape has them, the address of the cells in the argument's place.
+pub(super) struct Listed<'a> {
+    types: &'a [Value],
+    /// one for each argument; empty unless it is a struct
+    cells: Vec<Box<[u64]>>,
+}
+
+impl<'a> Listed<'a> {
+    pub(super) fn new(types: &'a [Value]) -> Listed<'a> {
+        let cells = |value: &Value| match &value.crossing {
+            Crossing::Struct(record) => vec![0; 1 + record.native.size.div_ceil(8) as usize].into(),
+            _ => Box::default(),
+        };
+        Listed { types, cells: types.iter().map(cells).collect() }
+    }
+
+    /// The wasm values, for thunks: of a struct the address of its cells, of which the first has the value.
+    pub(super) fn read_guest(&mut self, instance: &InstanceData, guest_addr: u64) -> Result<Vec<u64>, Refused> {
+        let mut slots = Slots { instance, guest_addr };
+        let arguments = self.types.iter().zip(&mut self.cells).enumerate();
+        let values = arguments.map(|(i, (value, cells))| {
+            let wasm = slots.word(slot_bytes(value)).map_err(named(i))?;
+            let Some(first) = cells.first_mut() else { return Ok(wasm) };
+            *first = wasm;
+            Ok(cells.as_mut_ptr() as u64)
+        });
+        values.collect()
+    }
+
+    /// The native values, extended by their types, for callbacks: of a struct the address of its bytes.
+    ///
+    /// # Safety
+    /// As for [`Reader::new`].
+    pub(super) unsafe fn read_native(&mut self, list: u64) -> Result<Vec<u64>, Refused> {
+        // SAFETY: the caller's promise.
+        let mut reader = unsafe { Reader::new(list) }?;
+        let take = |(value, cells): (&Value, &mut Box<[u64]>)| {
+            // SAFETY: the caller's promise.
+            let raw = unsafe {
+                match value.crossing {
+                    Crossing::Scalar(Scalar::Double) => reader.float(),
+                    Crossing::Struct(_) => {
+                        reader.structure(value, &mut cells[1..]);
+                        cells[1..].as_ptr() as u64
+                    }
+                    _ => reader.integer(),
+                }
+            };
+            match value.crossing {
+                // The upper half of what holds an `int` means nothing.
+                Crossing::Scalar(Scalar::Int(int)) if int.native_bytes == 4 => {
+                    if int.signed {
+                        i64::from(raw as i32) as u64
+                    } else {
+                        raw & 0xffff_ffff
+                    }
+                }
+                _ => raw,
+            }
+        };
+        Ok(self.types.iter().zip(&mut self.cells).map(take).collect())
+    }
+
+    /// The arguments as C has them; structs are what their cells have now.
+    pub(super) fn words(&self, native: &[u64]) -> Vec<Word<'_>> {
+        let arguments = self.types.iter().zip(&self.cells).zip(native);
+        let words = arguments.map(|((value, cells), &native)| match value.crossing {
+            Crossing::Scalar(Scalar::Double) => Word::Float(native),
+            Crossing::Struct(_) => Word::Struct(value, &cells[1..]),
+            _ => Word::Integer(native),
+        });
+        words.collect()
+    }
 }
 
 /// C's `va_list`, an array of one.
@@ -67,23 +144,8 @@ impl Slots<'_> {
     }
 }
 
-/// The wasm values of listed arguments.
-pub(super) fn listed_out(instance: &InstanceData, guest_addr: u64, listed: &[Value]) -> Result<Vec<u64>, Refused> {
-    let mut slots = Slots { instance, guest_addr };
-    listed.iter().enumerate().map(|(i, value)| slots.word(slot_bytes(value)).map_err(named(i))).collect()
-}
-
 fn slot_bytes(value: &Value) -> u8 {
     if matches!(value.wasm_type(), ValType::I64 | ValType::F64) { 8 } else { 4 }
-}
-
-/// Listed arguments as C has them.
-pub(super) fn listed_words(listed: &[Value], native: &[u64]) -> Vec<Word> {
-    let word = |(value, &native): (&Value, &u64)| match value.crossing {
-        Crossing::Scalar(Scalar::Double) => Word::Float(native),
-        _ => Word::Integer(native),
-    };
-    listed.iter().zip(native).map(word).collect()
 }
 
 /// A copy of the format at a native address, which nobody changes, and what it takes.
@@ -108,9 +170,9 @@ pub(super) fn formatted_out(
     instance: &InstanceData,
     guest_addr: u64,
     arguments: &[FormatArgument],
-) -> Result<Vec<Word>, Refused> {
+) -> Result<Vec<Word<'static>>, Refused> {
     let mut slots = Slots { instance, guest_addr };
-    let mut words: Vec<Word> = Vec::with_capacity(arguments.len());
+    let mut words: Vec<Word<'static>> = Vec::with_capacity(arguments.len());
     for (i, argument) in arguments.iter().enumerate() {
         let word = match argument {
             FormatArgument::Int(int) => {
@@ -146,7 +208,7 @@ pub(super) fn formatted_out(
 }
 
 /// How many characters of a string are read at most; `None` if it is read to its end.
-fn bound(precision: Precision, words: &[Word]) -> Option<u64> {
+fn bound(precision: Precision, words: &[Word<'_>]) -> Option<u64> {
     match precision {
         Precision::None => None,
         Precision::Given(most) => Some(most.into()),
@@ -192,7 +254,7 @@ pub(super) fn call_out(
     copies: &mut Copies,
     signature: &Signature,
     slots: &[u64],
-    words: &[Word],
+    words: &[Word<'_>],
 ) -> Result<u64, Refused> {
     let mut pushed = Pushed::default();
     let convention = sysv::classify(signature);
@@ -240,7 +302,7 @@ pub(super) fn call_out(
 }
 
 /// A `va_list` with all arguments on its stack; its address.
-pub(super) fn va_list_out(copies: &mut Copies, words: &[Word]) -> Result<u64, Refused> {
+pub(super) fn va_list_out(copies: &mut Copies, words: &[Word<'_>]) -> Result<u64, Refused> {
     let mut pushed = Pushed { taken: (INTEGER_REGISTERS, SSE_REGISTERS), ..Pushed::default() };
     words.iter().for_each(|&word| pushed.word(word));
     let overflow = pushed.stack_in(copies)?;
@@ -283,7 +345,7 @@ impl Pushed {
         }
     }
 
-    pub(super) fn word(&mut self, word: Word) {
+    pub(super) fn word(&mut self, word: Word<'_>) {
         match word {
             Word::Integer(value) => self.integer(value),
             Word::Float(value) => self.float(value),
@@ -292,7 +354,20 @@ impl Pushed {
                 self.stack.extend((self.stack.len() % 2 == 1).then_some(0));
                 self.stack.extend(parts);
             }
+            Word::Struct(value, eightbytes) => match sysv::pieces(value).filter(|pieces| self.has_room(pieces)) {
+                None => self.stack.extend(eightbytes),
+                Some(pieces) => pieces.iter().zip(eightbytes).for_each(|(piece, &eightbyte)| match piece.class {
+                    Class::Integer => self.integer(eightbyte),
+                    Class::Sse => self.float(eightbyte),
+                }),
+            },
         }
+    }
+
+    /// Whether there are registers for all pieces of a struct: else none of it is in one (psABI, 3.2.3, "Passing").
+    fn has_room(&self, pieces: &[Piece]) -> bool {
+        let vector = pieces.iter().filter(|piece| piece.class == Class::Sse).count();
+        self.taken.0 + pieces.len() - vector <= INTEGER_REGISTERS && self.taken.1 + vector <= SSE_REGISTERS
     }
 
     fn stack_in(&self, copies: &mut Copies) -> Result<*const u64, Refused> {
@@ -420,41 +495,29 @@ impl Reader {
         unsafe { self.saved(offset) }
     }
 
+    unsafe fn structure(&mut self, value: &Value, eightbytes: &mut [u64]) {
+        let in_registers = sysv::pieces(value).filter(|pieces| {
+            let vector = pieces.iter().filter(|piece| piece.class == Class::Sse).count() as u32;
+            let general = pieces.len() as u32 - vector;
+            self.0.general_offset + 8 * general <= GENERAL_END && self.0.vector_offset + 16 * vector <= SAVE_END
+        });
+        for (i, eightbyte) in eightbytes.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            *eightbyte = unsafe {
+                match in_registers.as_ref().map(|pieces| pieces[i].class) {
+                    None => self.overflow(),
+                    Some(Class::Integer) => self.integer(),
+                    Some(Class::Sse) => self.float(),
+                }
+            };
+        }
+    }
+
     unsafe fn extended(&mut self) -> [u64; 2] {
         self.0.overflow = (self.0.overflow as usize).next_multiple_of(16) as *const u64;
         // SAFETY: the caller's promise.
         unsafe { [self.overflow(), self.overflow() & 0xffff] }
     }
-}
-
-/// The native values of listed arguments, extended by their types.
-///
-/// # Safety
-/// As for [`Reader::new`].
-pub(super) unsafe fn listed_in(list: u64, listed: &[Value]) -> Result<Vec<u64>, Refused> {
-    // SAFETY: the caller's promise.
-    let mut reader = unsafe { Reader::new(list) }?;
-    let take = |value: &Value| {
-        // SAFETY: the caller's promise.
-        let raw = unsafe {
-            match value.crossing {
-                Crossing::Scalar(Scalar::Double) => reader.float(),
-                _ => reader.integer(),
-            }
-        };
-        match value.crossing {
-            // The upper half of what holds an `int` means nothing.
-            Crossing::Scalar(Scalar::Int(int)) if int.native_bytes == 4 => {
-                if int.signed {
-                    i64::from(raw as i32) as u64
-                } else {
-                    raw & 0xffff_ffff
-                }
-            }
-            _ => raw,
-        }
-    };
-    Ok(listed.iter().map(take).collect())
 }
 
 /// Packed slots that are being written.
@@ -501,6 +564,7 @@ pub(super) unsafe fn formatted_in(instance: &InstanceData, list: u64, format: u6
         match *word {
             Word::Float(value) => packed.word(8, value),
             Word::Extended(parts) => packed.push(&quad_of(parts).to_le_bytes()),
+            Word::Struct(..) => unreachable!("no format has structs"),
             Word::Integer(value) => {
                 // SAFETY: the caller's promise.
                 let (bytes, wasm) = unsafe { integer_in(instance, *argument, value, &words) }.map_err(named(i))?;
@@ -528,7 +592,7 @@ unsafe fn format_arguments(format: u64) -> Result<Vec<FormatArgument>, Refused> 
 ///
 /// # Safety
 /// As for [`Reader::new`].
-unsafe fn format_words(list: u64, arguments: &[FormatArgument]) -> Result<Vec<Word>, Refused> {
+unsafe fn format_words(list: u64, arguments: &[FormatArgument]) -> Result<Vec<Word<'static>>, Refused> {
     // SAFETY: the caller's promise.
     let mut reader = unsafe { Reader::new(list) }?;
     // SAFETY: the caller's promise.
@@ -542,25 +606,26 @@ unsafe fn format_words(list: u64, arguments: &[FormatArgument]) -> Result<Vec<Wo
     Ok(arguments.iter().map(word).collect())
 }
 
-/// The variable arguments of a callback, as C has passed them.
+/// Passes on the variable arguments of a callback, as C has passed them.
 ///
 /// # Safety
 /// As for [`formatted_in`]; the native arguments are those of the callback.
-pub(super) unsafe fn words_in(list: u64, args: &VarArgs, native: &[u64]) -> Result<Vec<Word>, Refused> {
+pub(super) unsafe fn pass_on(pushed: &mut Pushed, list: u64, args: &VarArgs, native: &[u64]) -> Result<(), Refused> {
     match args {
         VarArgs::Format(format) => {
             // SAFETY: the caller's promise.
             let arguments = unsafe { format_arguments(native[*format as usize]) }?;
             // SAFETY: the caller's promise.
-            unsafe { format_words(list, &arguments) }
+            unsafe { format_words(list, &arguments) }?.into_iter().for_each(|word| pushed.word(word));
         }
         VarArgs::Listed(full) => {
-            let listed = &full.params[native.len()..];
+            let mut listed = Listed::new(&full.params[native.len()..]);
             // SAFETY: the caller's promise.
-            let values = unsafe { listed_in(list, listed) }?;
-            Ok(listed_words(listed, &values))
+            let values = unsafe { listed.read_native(list) }?;
+            listed.words(&values).into_iter().for_each(|word| pushed.word(word));
         }
     }
+    Ok(())
 }
 
 /// An argument of a format that is an integer or a pointer: the bytes of its slot, and what stands there.
@@ -571,7 +636,7 @@ unsafe fn integer_in(
     instance: &InstanceData,
     argument: FormatArgument,
     value: u64,
-    words: &[Word],
+    words: &[Word<'_>],
 ) -> Result<(u8, u64), Refused> {
     let address = match argument {
         FormatArgument::Int(int) if int.narrows() => {

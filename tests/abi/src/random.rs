@@ -122,8 +122,8 @@ pub struct Function {
     pub result: Option<Type>,
     /// its parameters
     pub params: Vec<Type>,
-    /// if it is variadic, its variable arguments: numbers in [`SCALARS`]
-    pub varargs: Option<Vec<usize>>,
+    /// if it is variadic, its variable arguments: numbers as they are promoted, and structs
+    pub varargs: Option<Vec<Type>>,
     /// how many calls through function pointers one call of it makes, those below them included
     pub calls: usize,
 }
@@ -158,7 +158,7 @@ impl World {
             let calls = params.iter().map(|&ty| world.calls(ty)).sum();
             let result = (!random.one_in(8)).then(|| world.ty(&mut random));
             let variadic = !params.is_empty() && random.one_in(4);
-            let varargs = variadic.then(|| (0..1 + random.below(9)).map(|_| World::promoted(&mut random)).collect());
+            let varargs = variadic.then(|| (0..1 + random.below(9)).map(|_| world.vararg(&mut random)).collect());
             world.functions.push(Function { result, params, varargs, calls });
         }
         world
@@ -190,6 +190,13 @@ impl World {
         // Annotations of a pointer's result would be the pointer's.
         let annotated = matches!(function.result, Some(Type::Scalar(i)) if !SCALARS[i].annotation.is_empty());
         if function.varargs.is_some() || annotated { 0 } else { 1 + function.calls }
+    }
+
+    fn vararg(&self, random: &mut Random) -> Type {
+        match self.ty(random) {
+            Type::Record(record) => Type::Record(record),
+            _ => Type::Scalar(World::promoted(random)),
+        }
     }
 
     fn promoted(random: &mut Random) -> usize {

@@ -134,7 +134,7 @@ impl Function {
         };
         let mut params: Vec<String> = self.params.iter().map(|&ty| text(ty)).collect();
         if let Some(varargs) = &self.varargs {
-            let varargs: Vec<String> = varargs.iter().map(|&i| text(Type::Scalar(i)).trim_end().to_owned()).collect();
+            let varargs: Vec<String> = varargs.iter().map(|&ty| text(ty).trim_end().to_owned()).collect();
             params.push(format!("...[varargs: {}]", varargs.join(", ")));
         }
         let function = format!("{name}({})", params.join(", "));
@@ -148,8 +148,7 @@ impl Function {
 
     /// All arguments of a call, variable ones last.
     fn args(&self) -> Vec<Type> {
-        let varargs = self.varargs.iter().flatten().map(|&scalar| Type::Scalar(scalar));
-        self.params.iter().copied().chain(varargs).collect()
+        self.params.iter().chain(self.varargs.iter().flatten()).copied().collect()
     }
 
     fn result_name(&self) -> String {

@@ -65,6 +65,13 @@ fn every_class_of_type_is_made() {
             has("structs on the stack", function.params.iter().any(|&ty| is_large(ty)));
             has("results by address", function.result.is_some_and(is_large));
             has("variadic functions", function.varargs.is_some());
+            let varargs = || function.varargs.iter().flatten().copied();
+            has("structs among variable arguments", varargs().any(|ty| matches!(ty, Type::Record(_))));
+            has("large ones", varargs().any(is_large));
+            has(
+                "results by address of variadic functions",
+                function.varargs.is_some() && function.result.is_some_and(is_large),
+            );
             has("functions as parameters", pointers().next().is_some());
             has("functions as parameters of these", pointers().any(|inner| inner.calls > 0));
             has("functions as parameters of variadic ones", function.varargs.is_some() && function.calls > 0);

@@ -145,7 +145,7 @@ fn place(param: &Value, free: &mut (usize, usize)) -> Place {
 }
 
 /// The pieces of a value; `None` for one of class MEMORY.
-fn pieces(value: &Value) -> Option<Vec<Piece>> {
+pub fn pieces(value: &Value) -> Option<Vec<Piece>> {
     let piece = |class, bytes| Some(vec![Piece { class, bytes }]);
     match &value.crossing {
         Crossing::Scalar(scalar) => piece(scalar_class(*scalar), scalar.native_bytes()),

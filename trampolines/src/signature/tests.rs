@@ -611,9 +611,9 @@ fn what_cannot_cross_yet_is_refused_by_name() {
         "parameter 2, `b`: a second list of variable arguments is not supported yet",
     );
     check_error(
-        "int f(int n, ...[varargs: struct { int x, y; } p])",
-        (1, 27),
-        "variable argument 1, `p` of parameter 2: a struct among variable arguments is not supported yet",
+        "int f(int n, ...[varargs: struct { long double x; } p])",
+        (1, 36),
+        "member `x` of variable argument 1, `p` of parameter 2: `long double` is not supported yet",
     );
     check_error("int f(sqlite3 *db[user, handle])", (1, 25), "parameter 1, `db`: `user` does not go with `handle`");
 }

@@ -167,3 +167,58 @@ total EXPORT(on_totals)(int n, ...) {
     va_end(args);
     return result;
 }
+
+/* Structs: in registers of both kinds, in memory, with one number; and in registers only if all of it fits. */
+typedef struct {
+    long a;
+    double b;
+} pair;
+typedef struct {
+    long v[3];
+    int n;
+} big;
+typedef struct {
+    signed char c;
+} tiny;
+typedef struct {
+    float x, y;
+} point;
+typedef struct {
+    int p, q, r;
+} three;
+double blend(int n, ...);
+double EXPORT(blending)(void) {
+    pair first = {1, 0.5}, second = {-2, 0.25};
+    big large = {{3, 4, 5}, 6};
+    tiny small = {-7};
+    point where = {0.125f, 8};
+    three ints = {9, 10, 11};
+    return blend(100, first, large, small, 12, second, where, ints);
+}
+/* A struct that is not in the app's memory: by hand, as variable arguments are packed. */
+double blend_packed(int n, void *packed) __attribute__((import_module("env"), import_name("blend")));
+double EXPORT(blending_nowhere)(void) {
+    unsigned packed[16] = {0xfffffff0};
+    return blend_packed(100, packed);
+}
+double EXPORT(on_blend)(int n, ...) {
+    va_list args;
+    double sum = n;
+    pair first, second;
+    big large;
+    tiny small;
+    point where;
+    three ints;
+    va_start(args, n);
+    first = va_arg(args, pair);
+    large = va_arg(args, big);
+    small = va_arg(args, tiny);
+    sum += va_arg(args, int);
+    second = va_arg(args, pair);
+    where = va_arg(args, point);
+    ints = va_arg(args, three);
+    va_end(args);
+    sum += (double)first.a + first.b + (double)(large.v[0] + large.v[1] * 10 + large.v[2] * 100) + large.n + small.c;
+    sum += (double)second.a + second.b + where.x + where.y + ints.p + ints.q + ints.r;
+    return sum * 2;
+}

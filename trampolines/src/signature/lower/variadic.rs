@@ -115,7 +115,6 @@ impl Lowering<'_> {
         let becomes = match &value.crossing {
             Crossing::Scalar(Scalar::Float) => "double",
             Crossing::Scalar(Scalar::Bool | Scalar::Int(Int { native_bytes: 1 | 2, .. })) => "int",
-            Crossing::Struct(_) => return Err(self.unsupported(at, place, "a struct among variable arguments")),
             Crossing::VarArgs { .. } => {
                 return Err(self.unsupported(at, place, "a `va_list` among variable arguments"));
             }
