@@ -50,8 +50,11 @@
  * an error of the kind WB_ERROR_BUSY, and a callback answers with its default value; or, if its prototype or its options say so, leaves its call for the
  * instance's thread, which makes it in wb_instance_poll (wb_instance_set_notify wakes that), and waits for it or goes on.
  *
- * Signals: nothing here may be called in a signal handler that may have interrupted the app or this library, callbacks included: neither the app nor the library expects
- * it, and the library may hold a lock. Set a flag, and look at it where the app has returned. Handlers of the host's for SIGSEGV, SIGBUS, SIGILL and SIGFPE get every fault that is not an
+ * Signals: no function of this header may be called in a signal handler that may have interrupted the app or this library, and of callbacks only these: the prototype has nothing but
+ * numbers and [user] data; the app's function only computes, and does not trap; no error of the app waits to be taken, and it is shown no [window] data; the handler is on the app's
+ * thread and stack (without SA_ONSTACK). If that function has variables in the app's own stack, compile the app with -mno-red-zone. What else is called there can find a lock of this library's or of
+ * malloc's taken by what it has interrupted, and wait for ever, or find the app's imports in the middle of a call, and trap. Set a flag instead, and look at it where the app has returned. A handler must not leave
+ * by siglongjmp if it may have interrupted this library. Handlers of the host's for SIGSEGV, SIGBUS, SIGILL and SIGFPE get every fault that is not an
  * app's; one that is installed after the first engine must pass on to the handler that it replaces what it does not know.
  *
  * Native data in place: a window (`wb_window_map`) is a range of the app's addresses whose pages are those of native data. A region (`wb_region_new`)

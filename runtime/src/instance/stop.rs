@@ -181,7 +181,7 @@ impl InstanceData {
         if self.trapped.get() {
             return false;
         }
-        let own = self.drop_skipped(frame);
+        let Some(own) = self.drop_skipped(frame) else { return false };
         // SAFETY: the thunk's own is not the outermost one.
         self.set_innermost(unsafe { own.add(1) });
         true
@@ -192,18 +192,21 @@ impl InstanceData {
         if self.trapped.get() {
             return false;
         }
-        self.drop_skipped(frame);
-        true
+        self.drop_skipped(frame).is_some()
     }
 
-    /// Drops the crossings that a `longjmp` has skipped below the one with this `frame`, to which C has returned.
-    fn drop_skipped(&self, frame: usize) -> *mut CrossingFrame {
+    /// Drops the crossings that a `longjmp` has skipped below the one with this `frame`, to which C has returned: it stays until then. `None` if it is not there, because a signal
+    /// handler has had the app call C just when this call had filled the same crossing frame: its caller traps.
+    fn drop_skipped(&self, frame: usize) -> Option<*mut CrossingFrame> {
         // Above them is the own one, whoever else has some.
         self.drop_below(frame - 1, &[]);
         let own = self.innermost();
         // SAFETY: the innermost crossing is in the array.
-        debug_assert_eq!(unsafe { (*own).frame }, frame, "a crossing stays until C returns to it");
-        own
+        if unsafe { (*own).frame } != frame {
+            self.refused_in_thunk("a signal handler has called the app in the middle of its call of C".to_owned());
+            return None;
+        }
+        Some(own)
     }
 
     /// Forgets the crossing frames of wasm functions that an exception of the app's has left, to a handler in a function with this stack pointer. C has no part
