@@ -10,12 +10,13 @@ use wasmbridge_compiler::CompileError;
 /// ELF machine number of x86-64.
 pub const MACHINE: u16 = 62;
 
-/// A module that wasm-smith made: as it is, mutated by structure, or byte by byte.
+/// A module that wasm-smith made: as it is, mutated by structure, byte by byte, or with exceptions of the old form.
 pub fn material(number: u64) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(number ^ 0x30d);
     let module = if random.bool() { generate::anything(number) } else { generate::runnable(number) };
-    match random.u8(..4) {
+    match random.u8(..5) {
         0 => module,
+        4 => with_tries(module, &mut random),
         1 | 2 => {
             let mut mutate = WasmMutate::default();
             mutate.seed(random.u64(..)).fuel(1000).preserve_semantics(false);
@@ -24,6 +25,22 @@ pub fn material(number: u64) -> Vec<u8> {
         }
         _ => scramble(module, &mut random),
     }
+}
+
+/// Some blocks become `try`s without clauses, which changes nothing if they were blocks indeed; some other bytes become clauses.
+fn with_tries(mut bytes: Vec<u8>, random: &mut fastrand::Rng) -> Vec<u8> {
+    const BLOCK: [u8; 2] = [0x02, 0x40];
+    const TRY: u8 = 0x06;
+    const NOP: u8 = 0x01;
+    const CATCH_ALL: u8 = 0x19;
+    for at in 1..bytes.len() {
+        if bytes[at - 1..=at] == BLOCK && random.bool() {
+            bytes[at - 1] = TRY;
+        } else if bytes[at] == NOP && random.u8(..8) == 0 {
+            bytes[at] = CATCH_ALL;
+        }
+    }
+    bytes
 }
 
 /// Damage: bits, bytes, lengths, pieces that are gone or there twice.
@@ -67,7 +84,6 @@ pub fn judge(number: u64, bytes: &[u8]) -> Verdict {
 }
 
 fn valid(bytes: &[u8]) -> bool {
-    let features = wasmparser::WasmFeatures::all()
-        .difference(wasmparser::WasmFeatures::COMPONENT_MODEL | wasmparser::WasmFeatures::LEGACY_EXCEPTIONS);
+    let features = wasmparser::WasmFeatures::all().difference(wasmparser::WasmFeatures::COMPONENT_MODEL);
     wasmparser::Validator::new_with_features(features).validate_all(bytes).is_ok()
 }
