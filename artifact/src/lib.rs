@@ -42,7 +42,7 @@ pub use types::{
 pub use vmctx::VmLayout;
 
 /// The format's version. It changes with every change of the layout of the file, of the vmctx, or of the list of builtins.
-pub const FORMAT_VERSION: u32 = 12;
+pub const FORMAT_VERSION: u32 = 13;
 
 /// The compiler's version, recorded in every artifact: code made by another version is refused, because the two agree on
 /// more than the format says (calling conventions, helper semantics).

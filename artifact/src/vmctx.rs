@@ -42,10 +42,12 @@ pub const HOST_PAGE: u64 = 4096;
 pub struct VmHead {
     /// The runtime's own structure for this instance; code only passes it on.
     pub host: *mut u8,
-    /// Wasm functions trap if the stack pointer would fall below this. In entering from C, the stack pointer must lie in
-    /// `[stack_limit, crossings.frame)`: on a thread that does not own the instance, on another stack, while an error is pending, or
-    /// with frames of a crossing that a C `longjmp` has skipped, it does not, and the slow path sorts out which.
+    /// Wasm functions trap if the stack pointer would fall below this.
     pub stack_limit: usize,
+    /// In entering from C, the stack pointer must lie less than so many bytes below `crossings.frame`: on a thread that does not own the instance, on another stack,
+    /// while an error is pending, or with frames of a crossing that a C `longjmp` has skipped, it does not, and the slow path sorts out which. It
+    /// only ever becomes less: see [`CrossingFrame::frame`].
+    pub reach: usize,
     /// The innermost [`CrossingFrame`]: the array grows downwards, and below its end lies a guard page. While entering is refused,
     /// because a trap has not yet surfaced, [`VmHead::refusing`].
     pub crossings: *mut CrossingFrame,
@@ -75,6 +77,8 @@ pub mod head {
     pub const HOST: i32 = offset_of!(VmHead, host) as i32;
     /// of [`VmHead::stack_limit`]
     pub const STACK_LIMIT: i32 = offset_of!(VmHead, stack_limit) as i32;
+    /// of [`VmHead::reach`]
+    pub const REACH: i32 = offset_of!(VmHead, reach) as i32;
     /// of [`VmHead::crossings`]
     pub const CROSSINGS: i32 = offset_of!(VmHead, crossings) as i32;
     /// of [`VmHead::memory0_base`]
@@ -108,7 +112,7 @@ pub mod head {
 #[repr(C)]
 #[derive(Debug)]
 pub struct ShownWindow {
-    /// The end of the owner's stack, below which the stack pointer must lie; 0 if there is no such window.
+    /// What the outermost [`CrossingFrame::frame`] is: the stack pointer must lie less than [`VmHead::reach`] below it. 0 if there is no such window.
     pub ceiling: usize,
     /// The frame pointer of the callback that is running with it, and for which the runtime keeps no scope; else 0.
     pub frame: usize,
@@ -370,8 +374,8 @@ pub mod thunk {
 /// which [`VmHead::crossings`] points into. It is not kept on the native stack, because a C `longjmp` may skip the thunk
 /// and other C functions may then write over its frame, and the outer crossings must still be found.
 ///
-/// The outermost element is nobody's: it is there as long as the instance, with the top of the owner's stack and what the guest's stack
-/// pointer is when nothing runs. So there is always an innermost one, whose `frame` an entry from C compares with.
+/// The outermost element is nobody's: it is there as long as the instance, with an address in the owner's stack, above all that the owner may enter from, and what the guest's
+/// stack pointer is when nothing runs. So there is always an innermost one, whose `frame` an entry from C compares with.
 ///
 /// Before the call a thunk fills the element below the innermost one (its first store, to `frame`, faults on the guard page if the array is
 /// full: that is the trap `StackOverflow`) and sets `crossings` to it. After the call, `crossings.frame` is its own as long as
@@ -388,6 +392,9 @@ pub struct CrossingFrame {
     /// return address, which is 8 more than a multiple of 16; the wasm function's frame pointer stands below it, and below that the
     /// C function's return address. Of other thunks the frame pointer, a multiple of 16. Of a standing one the wasm function's stack pointer, a multiple of 16,
     /// below which stands the return address into that function.
+    ///
+    /// Any thread reads it in entering, and [`VmHead::reach`] after it. Whatever it has been, as many bytes as `reach` was then, and so as many as it is later, below it belong to the
+    /// stack that it is in, which nobody else has. So no other thread enters, however long one waits for a processor between the two.
     pub frame: usize,
     /// The guest's stack pointer ([`VmHead::stack_pointer`]) at this crossing. Of a standing one, what the function last set it to, or found after a
     /// call of a wasm function.

@@ -129,7 +129,7 @@ macro_rules! programs {
 
 programs! {
     callbacks.c cpp_app.c exceptions.cpp externrefs.c given.c handles.c header_twice.c lifetime.c linkers.c longjmp.c memory.c modules.c nested.c nulls.c pointers.c policies.c regions.c signals.c
-    structs.c threads.c throws.c traps.c values.c variadic.c waiting.c wasm_exceptions.c windows.c
+    stacks.c structs.c threads.c throws.c traps.c values.c variadic.c waiting.c wasm_exceptions.c windows.c
 }
 
 #[test]

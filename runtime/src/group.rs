@@ -8,6 +8,7 @@ use crate::gc::Heap;
 use crate::instance::InstanceData;
 use crate::os::{StackBounds, bounds_around, thread_id, thread_stack};
 use std::sync::{Arc, Mutex, MutexGuard};
+use wasmbridge_artifact::vmctx::HOST_PAGE;
 
 /// A group of instances.
 #[derive(Debug)]
@@ -22,8 +23,8 @@ pub(crate) struct Group {
 pub(crate) struct State {
     /// the thread that may enter
     pub(crate) owner: u64,
-    /// the stack on which it may enter, its reserve taken off
-    pub(crate) stack: StackBounds,
+    /// the stack on which it may enter
+    pub(crate) stack: GuestStack,
     pub(crate) members: Vec<Arc<InstanceData>>,
     /// handles of the host's on members; with the last one, all members go
     pub(crate) handles: usize,
@@ -37,7 +38,7 @@ impl Group {
     /// An empty group that belongs to this thread.
     pub(crate) fn new(engine: &Engine) -> Arc<Group> {
         let stack_reserve = engine.config().stack_reserve;
-        let stack = usable(thread_stack(), stack_reserve);
+        let stack = GuestStack::of_thread(stack_reserve);
         let state =
             State { owner: thread_id(), stack, members: Vec::new(), handles: 0, pending: None, thrown_at: None };
         Arc::new(Group { state: Mutex::new(state), stack_reserve, heap: Heap::new(engine) })
@@ -81,7 +82,7 @@ impl Group {
             return Err(Error::new(ErrorKind::Busy, message));
         }
         state.owner = thread_id();
-        state.stack = usable(thread_stack(), self.stack_reserve);
+        state.stack = GuestStack::of_thread(self.stack_reserve);
         for member in &state.members {
             member.inbox().attach();
             member.set_stack(state.stack);
@@ -115,23 +116,22 @@ impl Group {
             return Ok(());
         }
         let whole = if thread_stack().contains(sp) { Some(thread_stack()) } else { bounds_around(sp) };
-        let stack = whole.map(|whole| usable(whole, self.stack_reserve));
-        match stack {
-            Some(stack) if stack == state.stack || !stack.contains(sp) => {
-                Err("too little of the native stack is left to enter the guest".to_owned())
-            }
-            Some(_) if state.members.iter().any(|m| m.seems_crossed()) => {
-                Err("the guest is entered on another stack than the one it is running on".to_owned())
-            }
-            Some(stack) => {
-                state.stack = stack;
-                for member in &state.members {
-                    member.set_stack(stack);
-                }
-                Ok(())
-            }
-            None => Err("the guest is entered on a stack that is not mapped memory".to_owned()),
+        let Some(whole) = whole else {
+            return Err("the guest is entered on a stack that is not mapped memory".to_owned());
+        };
+        let is_running = state.members.iter().any(|m| m.seems_crossed());
+        if is_running && whole.high != state.stack.high {
+            return Err("the guest is entered on another stack than the one it is running on".to_owned());
         }
+        let stack = GuestStack::new(whole, self.stack_reserve, sp);
+        if is_running || !stack.contains(sp) {
+            return Err("too little of the native stack is left to enter the guest".to_owned());
+        }
+        state.stack = stack;
+        for member in &state.members {
+            member.set_stack(stack);
+        }
+        Ok(())
     }
 }
 
@@ -144,8 +144,50 @@ impl State {
     }
 }
 
-/// What wasm code may use of a stack.
-fn usable(whole: StackBounds, reserve: usize) -> StackBounds {
-    let reserve = reserve.min((whole.high - whole.low) / 4);
-    StackBounds { low: whole.low + reserve, high: whole.high }
+/// What wasm code may use of a native stack: `[low, high)`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GuestStack {
+    /// lowest byte of all
+    bottom: usize,
+    /// lowest byte that wasm code may use: below it is what is left to C functions
+    pub(crate) low: usize,
+    /// one past the highest byte
+    pub(crate) high: usize,
+    /// As many bytes below any crossing frame of this stack's are still on it, and nobody else's. (Where wasm code makes one, it has looked at its stack pointer, but not at what it
+    /// takes in making it: less than a page.) 0 if nobody knows: then all entries take the slow path, which looks whose thread it is.
+    pub(crate) reach: usize,
+}
+
+/// Less than that is no room for a guest on a stack that is not a thread's.
+const MIN_ROOM: usize = 16 << 10;
+
+impl GuestStack {
+    /// This thread's.
+    fn of_thread(reserve: usize) -> GuestStack {
+        let here = 0u8;
+        GuestStack::new(thread_stack(), reserve, &raw const here as usize)
+    }
+
+    /// One that is to be entered with the stack pointer at `sp`. If it is not a thread's, it may be anywhere in the memory around it, and half of what is below `sp` is used.
+    fn new(whole: StackBounds, reserve: usize, sp: usize) -> GuestStack {
+        let reserve = reserve.min((whole.high - whole.low) / 4);
+        let StackBounds { low: bottom, high, is_threads } = whole;
+        if is_threads {
+            let reach = reserve.saturating_sub(HOST_PAGE as usize);
+            return GuestStack { bottom, low: bottom + reserve, high, reach };
+        }
+        let room = sp - bottom;
+        let reserve = if room < MIN_ROOM { room + 1 } else { reserve.min(room / 2) };
+        GuestStack { bottom, low: bottom + reserve, high, reach: 0 }
+    }
+
+    /// Whether an address is on this stack at all.
+    pub(crate) fn holds(&self, address: usize) -> bool {
+        (self.bottom..self.high).contains(&address)
+    }
+
+    /// Whether wasm code may be entered with the stack pointer at this address.
+    pub(crate) fn contains(&self, address: usize) -> bool {
+        (self.low..self.high).contains(&address)
+    }
 }

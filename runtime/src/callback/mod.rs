@@ -19,7 +19,7 @@ use crate::thread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use wasmbridge_artifact::builtins::admission;
-use wasmbridge_artifact::vmctx::{CallbackRecord, CrossingFrame, VmFuncRef, VmHead};
+use wasmbridge_artifact::vmctx::{CallbackRecord, CrossingFrame, ShownWindow, VmFuncRef, VmHead};
 use wasmbridge_trampolines::shape::result_cells;
 use wasmbridge_trampolines::{Crossing, OnThread, OnTrap, Policy, Scalar, Signature, WhilePending};
 
@@ -220,8 +220,17 @@ pub(crate) unsafe fn answer_foreign(record: *const CallbackRecord, cells: Cells)
 /// A head that refuses every entry: records of callbacks that nobody may call, or not so, point to it.
 struct DeadHead(VmHead);
 
-// SAFETY: read only; all its pointers are null and nothing follows them, because no entry passes the check.
+/// What the entry check reads of such an instance.
+struct ReadOnly<T>(T);
+
+// SAFETY: never written to, and no entry passes the check: what it points to is read as far as the check goes, which is constant, too.
 unsafe impl Sync for DeadHead {}
+// SAFETY: never written to; its pointers are null, and nothing follows them.
+unsafe impl<T> Sync for ReadOnly<T> {}
+
+static NOBODY: ReadOnly<CrossingFrame> =
+    ReadOnly(CrossingFrame { frame: 0, stack_pointer: 0, record: std::ptr::null() });
+static NO_WINDOW: ReadOnly<ShownWindow> = ReadOnly(ShownWindow::NONE);
 
 static DEAD: DeadHead = DeadHead::new();
 /// The one of callbacks whose next call is [watched](call_watched).
@@ -232,14 +241,15 @@ impl DeadHead {
         DeadHead(VmHead {
             host: std::ptr::null_mut(),
             stack_limit: usize::MAX,
-            crossings: std::ptr::null_mut(),
+            reach: 0,
+            crossings: (&raw const NOBODY.0).cast_mut(),
             memory0_base: std::ptr::null_mut(),
             memory0: std::ptr::null(),
             builtins: crate::builtins::TABLE.as_ptr(),
             capture: std::ptr::null_mut(),
             stack_pointer: 0,
             refusing: CrossingFrame { frame: 0, stack_pointer: 0, record: std::ptr::null() },
-            shown: std::ptr::null_mut(),
+            shown: (&raw const NO_WINDOW.0).cast_mut(),
             handles: std::ptr::null(),
         })
     }

@@ -59,7 +59,8 @@ impl InstanceData {
         let mut marker = memory.begin();
         mark_words(&memory, &mut marker, registers.iter().copied());
         let low = std::ptr::from_ref(registers) as usize;
-        if state.stack.contains(low) {
+        // It may be where wasm code itself may not go.
+        if state.stack.holds(low) {
             let addresses = (low..state.stack.high & !7).step_by(size_of::<usize>());
             // SAFETY: an aligned word of this thread's stack, between a live frame and its top.
             mark_words(&memory, &mut marker, addresses.map(|address| unsafe { stack_word(address) }));

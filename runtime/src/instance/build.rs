@@ -282,6 +282,7 @@ pub(crate) fn allocate(
     let head = VmHead {
         host: std::ptr::null_mut(),
         stack_limit: stack.low,
+        reach: stack.reach,
         crossings: outermost,
         memory0_base,
         memory0: memory0.map_or(&raw const NO_MEMORY.0, |m| m.def().cast_const()),

@@ -54,11 +54,11 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::exception::TagData;
 use crate::gc::Heap;
-use crate::group::Group;
+use crate::group::{Group, GuestStack};
 use crate::linker::ThunkInfo;
 use crate::memory::{Bytes, Memory};
 use crate::module::Module;
-use crate::os::{Mapping, StackBounds, bounds_around};
+use crate::os::{Mapping, bounds_around};
 use crate::table::Table;
 use crate::thread::Inbox;
 use crate::trap::{Capture, backtrace, native};
@@ -93,7 +93,7 @@ pub(crate) struct InstanceData {
     refusal: RefCell<Option<String>>,
     /// host calls that are running
     depth: Cell<usize>,
-    stack: Cell<StackBounds>,
+    stack: Cell<GuestStack>,
     /// by index; imported ones belong to other members of the group
     memories: Vec<*const Memory>,
     tables: Vec<*const Table>,
@@ -446,26 +446,25 @@ impl InstanceData {
     }
 
     /// Moves to a stack. Nothing runs.
-    pub(crate) fn set_stack(&self, stack: StackBounds) {
+    pub(crate) fn set_stack(&self, stack: GuestStack) {
         self.close_idle_windows();
         self.scopes.end_lent(usize::MAX);
         self.stack.set(stack);
-        // A callback on a third thread compares with the limit, the ceiling, and the limit again. If it meets the new ceiling, the second limit is the new one, too; if it
-        // meets the former ceiling, the first limit was the former one. So no stack in between is taken for the owner's, however long that thread waits for a
-        // processor between its comparisons: not unless the app has moved twice between two of them and once between the others.
-        self.stack_ceiling().store(0, Ordering::Release);
-        self.stack_limit().store(stack.low, Ordering::Release);
-        self.stack_ceiling().store(stack.high, Ordering::Release);
+        // SAFETY: the vmctx is live, and none of its code runs.
+        unsafe { (*self.head()).stack_limit = stack.low };
+        // In this order: callbacks on other threads read the ceiling first, and with the new one not a reach that is too long for it.
+        self.reach().fetch_min(stack.reach, Ordering::Release);
+        self.ceiling().store(stack.high, Ordering::Release);
     }
 
-    /// [`VmHead::stack_limit`], which callbacks on other threads read at any time.
-    pub(super) fn stack_limit(&self) -> &AtomicUsize {
+    /// [`VmHead::reach`], which callbacks on other threads read at any time.
+    pub(super) fn reach(&self) -> &AtomicUsize {
         // SAFETY: an aligned word of the vmctx, which is live.
-        unsafe { AtomicUsize::from_ptr(&raw mut (*self.head()).stack_limit) }
+        unsafe { AtomicUsize::from_ptr(&raw mut (*self.head()).reach) }
     }
 
-    /// The outermost crossing's `frame`, which callbacks on other threads read at any time.
-    pub(super) fn stack_ceiling(&self) -> &AtomicUsize {
+    /// The outermost crossing's `frame`, which callbacks on other threads read at any time: the owner enters from less than `reach` below it.
+    pub(super) fn ceiling(&self) -> &AtomicUsize {
         // SAFETY: an aligned word of the crossings' array, which is live.
         unsafe { AtomicUsize::from_ptr(&raw mut (*self.outermost).frame) }
     }
@@ -478,7 +477,7 @@ impl Drop for InstanceData {
             return;
         }
         // A callback on another thread that has read the vmctx's address reads its head, at some later time, and finds that it may not enter.
-        self.stack_limit().store(usize::MAX, Ordering::Release);
+        self.reach().store(0, Ordering::Release);
         self.withdraw_window();
         let head = self.vmctx as usize - self._space.start() as usize;
         self._space.outlive(head - HOST_PAGE as usize, 2 * HOST_PAGE as usize);

@@ -18,6 +18,7 @@
 //! exception, is settled and its scope closed like any other one's.
 
 use super::InstanceData;
+use std::sync::atomic::Ordering;
 use wasmbridge_artifact::vmctx::ShownWindow;
 
 impl InstanceData {
@@ -29,7 +30,7 @@ impl InstanceData {
             return;
         }
         let offered = ShownWindow {
-            ceiling: self.stack.get().high,
+            ceiling: self.ceiling().load(Ordering::Relaxed),
             frame: 0,
             changes_now: space.changes_counter(),
             changes,

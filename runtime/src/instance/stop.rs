@@ -113,8 +113,9 @@ impl InstanceData {
             state.block();
             return Admission::Failed;
         }
-        // What is left is a crossing whose thunk lies below the caller: a `longjmp` has skipped it.
+        // What is left is a crossing whose thunk lies below the caller, which a `longjmp` has skipped, or a caller far below the innermost one.
         self.drop_below(sp, &state.members);
+        self.follow(sp);
         Admission::Entered
     }
 
@@ -221,10 +222,20 @@ impl InstanceData {
 
     /// Whether a callback could enter if no window were open that nobody uses: the entry check, as it is then.
     fn may_enter_idle(&self, sp: usize) -> bool {
-        // In this order, as in a callback's own code: see `set_stack`.
-        let is_above = || self.stack_limit().load(Ordering::Acquire) <= sp;
-        let is_owners = is_above() && sp < self.stack_ceiling().load(Ordering::Acquire) && is_above();
+        // In this order, as in a callback's own code.
+        let depth = self.ceiling().load(Ordering::Acquire).wrapping_sub(sp);
+        let is_owners = depth < self.reach().load(Ordering::Acquire);
         is_owners && !self.trapped.get() && !self.has_crossings()
+    }
+
+    /// Moves the ceiling to where callbacks enter from about here by their entry check, if nothing of the app's is on the stack. `sp` is on the owner's.
+    fn follow(&self, sp: usize) {
+        let reach = self.reach().load(Ordering::Relaxed);
+        let depth = self.ceiling().load(Ordering::Relaxed).wrapping_sub(sp);
+        if reach > 0 && depth >= reach && !self.has_crossings() {
+            let ceiling = self.stack.get().high.min(sp + reach / 2);
+            self.ceiling().store(ceiling, Ordering::Release);
+        }
     }
 
     /// Whoever enters takes the slow path: windows are open that nobody uses.

@@ -9,6 +9,8 @@ pub(crate) struct StackBounds {
     pub(crate) low: usize,
     /// one past the highest byte
     pub(crate) high: usize,
+    /// Whether it is the thread's, all of it. Of other memory that somebody uses for a stack nobody knows what else is in it: other threads' stacks, perhaps.
+    pub(crate) is_threads: bool,
 }
 
 impl StackBounds {
@@ -48,9 +50,12 @@ fn query_thread_stack() -> StackBounds {
     }
     let low = low as usize;
     let here = std::ptr::from_ref(&low) as usize;
-    match (low != 0).then(|| StackBounds { low: low + guard, high: low + len }) {
+    match (low != 0).then(|| StackBounds { low: low + guard, high: low + len, is_threads: true }) {
         Some(bounds) if bounds.contains(here) => bounds,
-        _ => bounds_around(here).unwrap_or(StackBounds { low: here - (64 << 10), high: here + (64 << 10) }),
+        _ => {
+            let some = || StackBounds { low: here - (64 << 10), high: here + (64 << 10), is_threads: false };
+            bounds_around(here).unwrap_or_else(some)
+        }
     }
 }
 
@@ -58,7 +63,8 @@ fn query_thread_stack() -> StackBounds {
 pub(crate) fn bounds_around(address: usize) -> Option<StackBounds> {
     let found = region::query(address as *const u8).ok()?;
     let range = found.as_range();
-    (found.is_readable() && found.is_writable()).then_some(StackBounds { low: range.start, high: range.end })
+    let bounds = StackBounds { low: range.start, high: range.end, is_threads: false };
+    (found.is_readable() && found.is_writable()).then_some(bounds)
 }
 
 /// A word of this thread's stack that others own: a frame's, live or left, or what lies between two. To Rust it may be uninitialised, and to a sanitizer it may be out

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   cells = arguments, numbers normalised
-//!   if sp < vmctx.stack_limit or sp >= vmctx.crossings.frame or sp < vmctx.stack_limit:  callback_admit, or the default answer, or what it has left in the cells
+//!   if vmctx.crossings.frame - sp >= vmctx.reach, unsigned:      callback_admit, or the default answer, or what it has left in the cells
 //!                                                                (sp as it was at the call)
 //!   cells: converted one by one, or all by                       callback_enter, or the default answer
 //!   result = record.code(record.callee_vmctx, cells...)
@@ -79,19 +79,14 @@ impl Callback<'_> {
         // As it was when C called: what lies below was left by others, if a `longjmp` has skipped them, however much of it this frame takes.
         let fp = emit.ins().get_frame_pointer(pointer);
         let sp = emit.ins().iadd_imm_u(fp, i64::from(pointer.bytes()));
-        let limit = emit.load_pointer(vmctx, head::STACK_LIMIT);
-        let below = emit.ins().icmp(IntCC::UnsignedLessThan, sp, limit);
-        emit.leave_if(below, slow);
         let crossing = emit.load_pointer(vmctx, head::CROSSINGS);
-        let ceiling = emit.load_pointer(crossing, crossing::FRAME);
-        let above = emit.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, sp, ceiling);
-        emit.leave_if(above, slow);
-        // The limit once more, and really loaded: an app that moves to another thread gets its new limit before its new ceiling. A thread that has met the former limit
-        // and then a new ceiling, between which it may lie, meets the new limit here.
-        let at = emit.ins().iadd_imm_s(vmctx, i64::from(head::STACK_LIMIT));
-        let limit = emit.ins().atomic_load(pointer, MemFlagsData::trusted(), at);
-        let below = emit.ins().icmp(IntCC::UnsignedLessThan, sp, limit);
-        emit.branch(below, slow, &[], admitted, &[]);
+        let frame = emit.load_pointer(crossing, crossing::FRAME);
+        let depth = emit.ins().isub(frame, sp);
+        // The code generator must not load it before the frame: see artifact, `CrossingFrame`.
+        let at = emit.ins().iadd_imm_s(vmctx, i64::from(head::REACH));
+        let reach = emit.ins().atomic_load(pointer, MemFlagsData::trusted(), at);
+        let beyond = emit.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, depth, reach);
+        emit.branch(beyond, slow, &[], admitted, &[]);
 
         emit.switch_to(slow);
         let cells = emit.cells_address(self.slots);

@@ -1,6 +1,6 @@
 //! Callbacks, called as C functions. Every case runs through the fast entry and through the complete callback.
 
-use crate::world::{BASE, Callback, DEFAULT_FLOAT, DEFAULT_INT, LEN, add_to_cells, answer};
+use crate::world::{BASE, Callback, DEFAULT_FLOAT, DEFAULT_INT, LEN, USER_SPACE, add_to_cells, answer};
 use wasmbridge_artifact::Builtin;
 use wasmbridge_artifact::builtins::admission;
 use wasmbridge_artifact::vmctx::ShownWindow;
@@ -292,9 +292,9 @@ fn pointer_results_are_checked() {
 fn who_may_not_enter_gets_the_default() {
     type F = extern "C" fn(i32, f64) -> i32;
     let mut callback = Callback::new("int f(int, double)");
-    let mut check = |limit: usize, ceiling: usize, admitted: bool| {
-        callback.world.head.stack_limit = limit;
-        callback.world.crossings[7].frame = ceiling;
+    let mut check = |reach: usize, frame: usize, admitted: bool| {
+        callback.world.head.reach = reach;
+        callback.world.crossings[7].frame = frame;
         answer(u64::from(admitted));
         let (result, args, called) = callback.run(5, |f: F| f(6, 7.0));
         let builtins: Vec<Builtin> = called.iter().map(|call| call.0).collect();
@@ -305,11 +305,11 @@ fn who_may_not_enter_gets_the_default() {
     };
     let ran = (5, vec![6, 7.0f64.to_bits()]);
     let refused = (DEFAULT_INT as i32, vec![]);
-    let everything = usize::MAX;
-    assert_eq!(check(everything, everything, true), ran);
-    assert_eq!(check(everything, everything, false), refused);
-    assert_eq!(check(0, 0, true), ran);
-    assert_eq!(check(0, 0, false), refused);
+    // From below the frame, above it, and too far below it.
+    for (reach, frame) in [(0, USER_SPACE), (1 << 20, 0), (1 << 20, USER_SPACE), (USER_SPACE, 1 << 12)] {
+        assert_eq!(check(reach, frame, true), ran);
+        assert_eq!(check(reach, frame, false), refused);
+    }
 }
 
 #[test]
@@ -369,7 +369,7 @@ fn offer(callback: &mut Callback) {
     static CHANGES: u64 = 7;
     let world = &mut callback.world;
     *world.shown = ShownWindow {
-        ceiling: usize::MAX,
+        ceiling: USER_SPACE,
         changes_now: &raw const CHANGES,
         changes: CHANGES,
         native: WINDOW.0,
@@ -451,6 +451,6 @@ fn a_window_is_shown_only_while_it_is_offered() {
         answer(1);
         event.world.head.crossings = open;
     }
-    event.world.head.stack_limit = usize::MAX;
-    assert!(!is_shown(&mut event, WINDOW.0, 1), "there is no stack left");
+    event.world.head.reach = 1 << 20;
+    assert!(!is_shown(&mut event, WINDOW.0, 1), "it is too far below");
 }

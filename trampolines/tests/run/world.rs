@@ -112,6 +112,9 @@ impl Placed {
     }
 }
 
+/// Above all addresses that a stack may have.
+pub const USER_SPACE: usize = 1 << 47;
+
 /// A fake instance.
 pub struct World {
     pub head: Box<VmHead>,
@@ -135,7 +138,7 @@ impl World {
         let memory = Box::new(memory(LEN));
         // The outermost one admits everyone, and the one for refusals nobody.
         let frame = |frame| CrossingFrame { frame, stack_pointer: 0, record: std::ptr::null() };
-        let mut crossings = Box::new([frame(usize::MAX); 8]);
+        let mut crossings = Box::new([frame(USER_SPACE); 8]);
         let mut shown = Box::new(ShownWindow::NONE);
         let mut handles = vec![0u64; handles::BYTES / 8];
         // NULL's bucket is never empty, and there is no slot to open.
@@ -144,6 +147,7 @@ impl World {
         let head = Box::new(VmHead {
             host: std::ptr::null_mut(),
             stack_limit: 0,
+            reach: USER_SPACE,
             crossings: crossings.last_mut().expect("there are eight"),
             memory0_base: memory.base,
             memory0: &*memory,

@@ -7,13 +7,11 @@
 //!
 //! ```text
 //!     mov   rax, [record.vmctx]
-//!     cmp   rsp, [rax + stack_limit]
-//!     jb    slow
 //!     mov   r10, [rax + crossings]
-//!     cmp   rsp, [r10 + frame]
+//!     mov   r10, [r10 + frame]
+//!     sub   r10, rsp                     ; how far below the innermost crossing are we?
+//!     cmp   r10, [rax + reach]           ; in this order: see artifact, `CrossingFrame`
 //!     jae   slow
-//!     cmp   rsp, [rax + stack_limit]     ; again: the app may have moved to another thread meanwhile
-//!     jb    slow
 //!     mov   r10, rdi                     ; the high halves of pointers into memory are its base's
 //!     xor   r10, [record.memory_base]
 //!     mov   rdx, rsi
@@ -31,7 +29,7 @@
 //! slow:
 //! ```
 //!
-//! Cranelift's version of the same takes 35 instructions: it takes the record's address and the stack pointer into registers, does not
+//! Cranelift's version of the same takes 34 instructions: it takes the record's address and the stack pointer into registers, does not
 //! compare or call with memory operands there, and allocates the slow path's spill space for both.
 //!
 //! `rax`, `r10` and `r11` are free at a function's start (psABI, figure 3.4; `al` matters to variadic functions only). The wasm function takes
@@ -177,13 +175,11 @@ impl Entry {
     fn admit(&mut self) {
         let Entry { asm, slow, .. } = self;
         asm.with_record(callback::VMCTX, |record| inst::movq_rm::new(RAX, record).into());
-        asm.emit(inst::cmpq_rm::new(RSP, memory(RAX, head::STACK_LIMIT)));
-        asm.jump(If::Below, *slow);
         asm.emit(inst::movq_rm::new(R10, memory(RAX, head::CROSSINGS)));
-        asm.emit(inst::cmpq_rm::new(RSP, memory(R10, crossing::FRAME)));
+        asm.emit(inst::movq_rm::new(R10, memory(R10, crossing::FRAME)));
+        asm.emit(inst::subq_rm::new(R10, RSP));
+        asm.emit(inst::cmpq_rm::new(R10, memory(RAX, head::REACH)));
         asm.jump(If::AboveOrEqual, *slow);
-        asm.emit(inst::cmpq_rm::new(RSP, memory(RAX, head::STACK_LIMIT)));
-        asm.jump(If::Below, *slow);
     }
 
     /// The checks of all arguments but handles: nothing that the C caller passed is changed before they are all done.

@@ -4,13 +4,11 @@
 //!
 //! ```text
 //!     mov   r10, [record.vmctx]
-//!     cmp   rsp, [r10 + stack_limit]
-//!     jb    slow
 //!     mov   rax, [r10 + shown]
-//!     cmp   rsp, [rax + ceiling]         ; 0 if nothing is open, or not only this
+//!     mov   r11, [rax + ceiling]         ; 0 if nothing is open, or not only this
+//!     sub   r11, rsp
+//!     cmp   r11, [r10 + reach]
 //!     jae   slow
-//!     cmp   rsp, [r10 + stack_limit]     ; again: the app may have moved to another thread meanwhile
-//!     jb    slow
 //!     cmp   [rax + frame], 0             ; is a callback running with it?
 //!     jne   slow
 //!     mov   r10, [rax + changes_now]
@@ -136,13 +134,11 @@ impl Shown {
 /// The entry check, in place of the one for other callbacks. Leaves the [`ShownWindow`](wasmbridge_artifact::vmctx::ShownWindow) in `rax`.
 pub(super) fn admit(asm: &mut Assembler, slow: Label) {
     asm.with_record(callback::VMCTX, |record| inst::movq_rm::new(R10, record).into());
-    asm.emit(inst::cmpq_rm::new(RSP, memory(R10, head::STACK_LIMIT)));
-    asm.jump(If::Below, slow);
     asm.emit(inst::movq_rm::new(RAX, memory(R10, head::SHOWN)));
-    asm.emit(inst::cmpq_rm::new(RSP, memory(RAX, shown::CEILING)));
+    asm.emit(inst::movq_rm::new(R11, memory(RAX, shown::CEILING)));
+    asm.emit(inst::subq_rm::new(R11, RSP));
+    asm.emit(inst::cmpq_rm::new(R11, memory(R10, head::REACH)));
     asm.jump(If::AboveOrEqual, slow);
-    asm.emit(inst::cmpq_rm::new(RSP, memory(R10, head::STACK_LIMIT)));
-    asm.jump(If::Below, slow);
     asm.emit(inst::cmpq_mi_sxb::new(memory(RAX, shown::FRAME), Simm8::new(0)));
     asm.jump(If::NotEqual, slow);
     asm.emit(inst::movq_rm::new(R10, memory(RAX, shown::CHANGES_NOW)));
