@@ -41,14 +41,29 @@ pub(crate) struct Mapping {
     len: usize,
     /// where the pages are that stay for a while ([`Mapping::outlive`]), and how many bytes; 0 if there are none
     outliving: (AtomicUsize, AtomicUsize),
+    /// the address that was to be aligned; 0 if there is none
+    aligned: usize,
 }
 
-/// Pages of mappings that are gone, with the time when they went: the oldest first.
-static OUTLIVING: Mutex<VecDeque<(Instant, Mapping)>> = Mutex::new(VecDeque::new());
+/// Pages of mappings that are gone: the oldest first.
+static OUTLIVING: Mutex<VecDeque<Outliving>> = Mutex::new(VecDeque::new());
 /// How long such pages stay at least, if there are not too many.
 const STAY: Duration = Duration::from_secs(1);
-/// How many there may be: each keeps the address space around it from being used as a whole again.
-const STAYING: usize = 4;
+/// How many there may be: each keeps the address space around it, some 12 GiB of a 131,072, from being used as a whole again. Whoever makes and ends instances as fast as can be needs 15
+/// milliseconds for as many.
+const STAYING: usize = 512;
+
+/// Pages that stay for a while.
+struct Outliving {
+    since: Instant,
+    _pages: Mapping,
+    /// where the next aligned reservation may be when they are gone
+    aligned: usize,
+}
+
+/// Where the byte at `offset` of the latest aligned reservation is, or was, or of one that is gone: who makes and ends instances finds a place free again, and need not
+/// reserve more than it takes to cut an aligned part out of it.
+static FREE_AGAIN: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: a `Mapping` is an address and a length; what is done with the memory is its owner's affair.
 unsafe impl Send for Mapping {}
@@ -65,27 +80,27 @@ impl Mapping {
     pub(crate) fn reserve(len: usize, align: usize, offset: usize) -> io::Result<Mapping> {
         check_pages(offset, len - offset, len);
         assert!(align.is_power_of_two() && (align as u64).is_multiple_of(HOST_PAGE));
-        /// Where the byte at `offset` of the latest aligned reservation is, or was: who makes and ends instances finds their place free again,
-        /// and need not reserve more than it takes to cut an aligned part out of it.
-        static LATEST: AtomicUsize = AtomicUsize::new(0);
         if align as u64 <= HOST_PAGE {
             return Mapping::new(std::ptr::null_mut(), len, 0);
         }
-        let latest = LATEST.load(Ordering::Relaxed);
-        if latest >= offset && latest != 0 && latest.is_multiple_of(align) {
-            let start = (latest - offset) as *mut libc::c_void;
-            if let Ok(mapping) = Mapping::new(start, len, libc::MAP_FIXED_NOREPLACE)
+        let aligned = FREE_AGAIN.load(Ordering::Relaxed);
+        if aligned >= offset && aligned != 0 && aligned.is_multiple_of(align) {
+            let start = (aligned - offset) as *mut libc::c_void;
+            if let Ok(mut mapping) = Mapping::new(start, len, libc::MAP_FIXED_NOREPLACE)
                 && mapping.start.cast() == start
             {
+                mapping.aligned = aligned;
                 return Ok(mapping);
             }
         }
         let whole = len.checked_add(align).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
         let mapping = Mapping::new(std::ptr::null_mut(), whole, 0)?;
         let aligned = (mapping.start as usize + offset).next_multiple_of(align);
-        LATEST.store(aligned, Ordering::Relaxed);
+        FREE_AGAIN.store(aligned, Ordering::Relaxed);
         let skip = aligned - offset - mapping.start as usize;
-        Ok(mapping.trim(skip, len))
+        let mut mapping = mapping.trim(skip, len);
+        mapping.aligned = aligned;
+        Ok(mapping)
     }
 
     /// Reserves address space: anywhere, or at `place` if that is free (`MAP_FIXED_NOREPLACE`, which kernels before 4.17 take as a wish).
@@ -126,7 +141,7 @@ impl Mapping {
     }
 
     fn of(start: *mut u8, len: usize) -> Mapping {
-        Mapping { start, len, outliving: Default::default() }
+        Mapping { start, len, outliving: Default::default(), aligned: 0 }
     }
 
     /// Lets `[offset, offset + len)` stay for a while after the mapping is gone, as it is then, for readers who were late.
@@ -262,15 +277,20 @@ impl Drop for Mapping {
             unsafe { libc::munmap(self.start.cast(), self.len) };
             return;
         }
-        let staying = Mapping::of(self.start, self.len).trim(offset, len);
-        let now = Instant::now();
+        let pages = Mapping::of(self.start, self.len).trim(offset, len);
+        let since = Instant::now();
         let mut over = Vec::new();
         let mut outliving = OUTLIVING.lock().unwrap_or_else(PoisonError::into_inner);
-        outliving.push_back((now, staying));
-        while outliving.len() > STAYING || outliving.front().is_some_and(|(since, _)| now - *since > STAY) {
+        outliving.push_back(Outliving { since, _pages: pages, aligned: self.aligned });
+        while outliving.len() > STAYING || outliving.front().is_some_and(|first| since - first.since > STAY) {
             over.extend(outliving.pop_front());
         }
         drop(outliving);
+        let aligned = over.last().map(|last| last.aligned);
+        drop(over);
+        if let Some(aligned) = aligned {
+            FREE_AGAIN.store(aligned, Ordering::Relaxed);
+        }
     }
 }
 
