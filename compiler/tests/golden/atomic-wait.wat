@@ -21,7 +21,7 @@
 ;; @0028                               v8 = iconst.i64 4
 ;; @0028                               v9 = uadd_overflow_trap v7, v8, user2  ; v8 = 4
 ;; @0028                               v10 = iconst.i32 0
-;; @0028                               v11 = load.i64 notrap aligned readonly can_move v0+40
+;; @0028                               v11 = load.i64 notrap aligned readonly can_move v0+48
 ;; @0028                               v12 = load.i64 notrap aligned readonly can_move v11+184
 ;; @0028                               v13 = call_indirect sig0, v12(v0, v10, v9, v3, v4)  ; v10 = 0, v3 = 7, v4 = -1
 ;; @0028                               v14 = iconst.i64 63

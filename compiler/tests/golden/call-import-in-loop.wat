@@ -24,16 +24,16 @@
 ;;   movq %r15, 0x30(%rsp)
 ;; block0:
 ;;   movq %rsi, %r15
-;;   movq 0x10(%rdi), %rax
+;;   movq 0x18(%rdi), %rax
 ;;   movq    %rsp, %rdx
 ;;   leaq -0x18(%rax), %rcx
 ;;   movq %rdx, -0x18(%rax)
 ;;   movq    %rbp, %rdx
 ;;   leaq 1(%rdx), %rdx
 ;;   movq %rdx, -8(%rax)
-;;   movq %rcx, 0x10(%rdi)
-;;   movq 0x10(%rdi), %r14
-;;   movl 0x38(%rdi), %eax
+;;   movq %rcx, 0x18(%rdi)
+;;   movq 0x18(%rdi), %r14
+;;   movl 0x40(%rdi), %eax
 ;;   movq %rdi, %rbx
 ;;   movq %rax, 8(%r14)
 ;;   uninit  %rdi
@@ -45,7 +45,7 @@
 ;; block1:
 ;;   movq %r13, %rsi
 ;;   call    *%r12
-;;   movq 0x10(%rbx), %rcx
+;;   movq 0x18(%rbx), %rcx
 ;;   cmpq %rcx, %r14
 ;;   jnz     label3; j label2
 ;; block2:
@@ -66,7 +66,7 @@
 ;; block8:
 ;;   movq %rdi, %rax
 ;;   leaq 0x18(%r14), %rcx
-;;   movq %rcx, 0x10(%rbx)
+;;   movq %rcx, 0x18(%rbx)
 ;;   movq 0x10(%rsp), %rbx
 ;;   movq 0x18(%rsp), %r12
 ;;   movq 0x20(%rsp), %r13
@@ -79,7 +79,7 @@
 ;; block3:
 ;;   movl %eax, <offset:1>+(%rsp)
 ;;   movq (%r14), %rsi
-;;   movq 0x28(%rbx), %rax
+;;   movq 0x30(%rbx), %rax
 ;;   movq 0x160(%rax), %rax
 ;;   movq %rbx, %rdi
 ;;   call    *%rax

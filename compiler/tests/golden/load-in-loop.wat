@@ -26,7 +26,7 @@
 ;;   cmpq %rsp, %r10
 ;;   jnbe #trap=stk_ovf
 ;; block0:
-;;   movq 0x18(%rdi), %r10
+;;   movq 0x20(%rdi), %r10
 ;;   jmp     label1
 ;; block1:
 ;;   movl %esi, %r11d

@@ -32,7 +32,7 @@
 ;;   retq
 ;; block2:
 ;;   movq %rdx, %r8
-;;   movq 0x28(%rdi), %rax
+;;   movq 0x30(%rdi), %rax
 ;;   movq 8(%rax), %rax
 ;;   uninit  %rdx
 ;;   xorl %edx, %edx

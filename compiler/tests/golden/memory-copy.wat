@@ -12,7 +12,7 @@
 ;; block0:
 ;;   movq %rdx, %r8
 ;;   movq %rcx, %r9
-;;   movq 0x28(%rdi), %rax
+;;   movq 0x30(%rdi), %rax
 ;;   movq 8(%rax), %rax
 ;;   uninit  %rdx
 ;;   xorl %edx, %edx

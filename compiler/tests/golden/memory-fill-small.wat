@@ -31,7 +31,7 @@
 ;;   popq %rbp
 ;;   retq
 ;; block2:
-;;   movq 0x28(%rdi), %rax
+;;   movq 0x30(%rdi), %rax
 ;;   movq 0x10(%rax), %rax
 ;;   uninit  %rcx
 ;;   xorl %ecx, %ecx
@@ -70,7 +70,7 @@
 ;; block2:
 ;;   movq %rsi, %rcx
 ;;   movq %rdx, %r9
-;;   movq 0x28(%rdi), %rax
+;;   movq 0x30(%rdi), %rax
 ;;   movq 0x10(%rax), %rax
 ;;   uninit  %rsi
 ;;   xorl %esi, %esi

@@ -12,11 +12,11 @@
 ;;     stack_limit = gv1
 ;;
 ;;                                 block0(v0: i64):
-;; @002c                               v2 = load.i32 notrap aligned region0 v0+56
+;; @002c                               v2 = load.i32 notrap aligned region0 v0+64
 ;; @002e                               v3 = iconst.i32 16
 ;; @0030                               v4 = isub v2, v3  ; v3 = 16
-;; @0031                               store notrap aligned region0 v4, v0+56
-;; @0033                               v5 = load.i32 notrap aligned region0 v0+56
+;; @0031                               store notrap aligned region0 v4, v0+64
+;; @0033                               v5 = load.i32 notrap aligned region0 v0+64
 ;; @0035                               jump block1(v5)
 ;;
 ;;                                 block1(v1: i32):

@@ -47,7 +47,7 @@
 ;; @0055                               jump block2(v11)
 ;;
 ;;                                 block6(v9: i64) cold:
-;; @0056                               v12 = load.i64 notrap aligned readonly can_move v0+40
+;; @0056                               v12 = load.i64 notrap aligned readonly can_move v0+48
 ;; @0056                               v13 = load.i64 notrap aligned readonly can_move v12+224
 ;; @0056                               call_indirect sig1, v13(v0, v9)
 ;; @0056                               trap user17

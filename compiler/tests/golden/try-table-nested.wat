@@ -23,11 +23,11 @@
 ;;
 ;;                                 block0(v0: i64):
 ;; @0037                               v2 = load.i64 notrap aligned readonly can_move v0+128
-;; @0037                               v3 = load.i64 notrap aligned readonly can_move v0+40
+;; @0037                               v3 = load.i64 notrap aligned readonly can_move v0+48
 ;; @0037                               v4 = load.i64 notrap aligned readonly can_move v3+216
 ;; @0037                               v5 = call_indirect sig0, v4(v0, v2)
 ;; @0037                               trapz v5, user15
-;; @0037                               v6 = load.i64 notrap aligned readonly can_move v0+40
+;; @0037                               v6 = load.i64 notrap aligned readonly can_move v0+48
 ;; @0037                               v7 = load.i64 notrap aligned readonly can_move v6+224
 ;; @0037                               try_call_indirect v7(v0, v5), sig1, block9, [ context v0, tag0: block6(exn0), tag1: block7(exn0), default: block8(exn0) ]
 ;;
