@@ -112,10 +112,10 @@ pub fn anything(number: u64) -> Vec<u8> {
         max_memories: 4,
         max_tables: 4,
         max_instructions: 200,
-        allow_invalid_funcs: number % 4 == 0,
+        allow_invalid_funcs: number.is_multiple_of(4),
         custom_page_sizes_enabled: true,
         generate_custom_sections: true,
-        compact_imports_enabled: number % 8 == 0,
+        compact_imports_enabled: number.is_multiple_of(8),
         ..Config::default()
     };
     make(config, number, 1, 5_000).to_bytes()
