@@ -36,8 +36,7 @@ pub(crate) unsafe extern "C" fn covered_returned(vmctx: *mut VmHead, frame: usiz
 }
 
 /// # Safety
-/// As for [`thunk_returned`]; `pc` is its return address, `fp` its caller's frame pointer, or the wasm function's if that has none, and `saved` its caller's
-/// registers.
+/// As for [`thunk_returned`]; the rest as for [`returned`].
 unsafe extern "C" fn to_thunk(
     vmctx: *mut VmHead,
     frame: usize,
@@ -46,21 +45,12 @@ unsafe extern "C" fn to_thunk(
     resume: &mut Resume,
     saved: &mut Saved,
 ) -> u32 {
-    // SAFETY: the vmctx is that of a live instance, whose code is calling.
-    let instance = unsafe { InstanceData::of(vmctx) };
     // SAFETY: the caller's promise.
-    match unsafe { instance.thrown_by_c(frame, pc, fp, saved) } {
-        Some(found) => {
-            instance.returned(frame);
-            *resume = instance.forget_for_handler(found);
-            0
-        }
-        None => u32::from(instance.returned(frame)),
-    }
+    unsafe { returned(InstanceData::of(vmctx), frame, (pc, fp), resume, saved, InstanceData::returned) }
 }
 
 /// # Safety
-/// As for [`covered_returned`]; the rest as for [`to_thunk`].
+/// As for [`covered_returned`]; the rest as for [`returned`].
 unsafe extern "C" fn to_covered(
     vmctx: *mut VmHead,
     frame: usize,
@@ -69,17 +59,28 @@ unsafe extern "C" fn to_covered(
     resume: &mut Resume,
     saved: &mut Saved,
 ) -> u32 {
-    // SAFETY: the vmctx is that of a live instance, whose code is calling.
-    let instance = unsafe { InstanceData::of(vmctx) };
     // SAFETY: the caller's promise.
-    match unsafe { instance.thrown_by_c(frame, pc, fp, saved) } {
-        Some(found) => {
-            instance.returned_covered(frame);
-            *resume = instance.forget_for_handler(found);
-            0
-        }
-        None => u32::from(instance.returned_covered(frame)),
-    }
+    unsafe { returned(InstanceData::of(vmctx), frame, (pc, fp), resume, saved, InstanceData::returned_covered) }
+}
+
+/// Ends the crossing with this frame by `end`, and says whether its function may go on; or 0 and where it goes on, if C has thrown.
+///
+/// # Safety
+/// The instance's code calls, and `at` is where it goes on otherwise: its pc, and its caller's frame pointer, or the wasm function's if that has none. `saved` are its caller's registers.
+unsafe fn returned(
+    instance: &InstanceData,
+    frame: usize,
+    at: (usize, usize),
+    resume: &mut Resume,
+    saved: &mut Saved,
+    end: fn(&InstanceData, usize) -> bool,
+) -> u32 {
+    // SAFETY: the caller's promise.
+    let handler = unsafe { instance.thrown_by_c(frame, at.0, at.1, saved) };
+    let goes_on = end(instance, frame);
+    let Some(found) = handler else { return u32::from(goes_on) };
+    *resume = instance.forget_for_handler(found);
+    0
 }
 
 impl InstanceData {
