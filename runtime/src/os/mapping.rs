@@ -52,6 +52,8 @@ const STAY: Duration = Duration::from_secs(1);
 /// How many there may be: each keeps the address space around it, some 12 GiB of a 131,072, from being used as a whole again. Whoever makes and ends instances as fast as can be needs 15
 /// milliseconds for as many.
 const STAYING: usize = 512;
+/// How many stay when there is no room.
+const FEW_STAYING: usize = 4;
 
 /// Pages that stay for a while.
 struct Outliving {
@@ -94,7 +96,9 @@ impl Mapping {
             }
         }
         let whole = len.checked_add(align).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
-        let mapping = Mapping::new(std::ptr::null_mut(), whole, 0)?;
+        let reserve = || Mapping::new(std::ptr::null_mut(), whole, 0);
+        // What stays between others may be in the way, where there is less address space (valgrind's programs have less).
+        let mapping = reserve().or_else(|error| if give_up_outliving(FEW_STAYING) { reserve() } else { Err(error) })?;
         let aligned = (mapping.start as usize + offset).next_multiple_of(align);
         FREE_AGAIN.store(aligned, Ordering::Relaxed);
         let skip = aligned - offset - mapping.start as usize;
@@ -278,20 +282,24 @@ impl Drop for Mapping {
             return;
         }
         let pages = Mapping::of(self.start, self.len).trim(offset, len);
-        let since = Instant::now();
-        let mut over = Vec::new();
-        let mut outliving = OUTLIVING.lock().unwrap_or_else(PoisonError::into_inner);
-        outliving.push_back(Outliving { since, _pages: pages, aligned: self.aligned });
-        while outliving.len() > STAYING || outliving.front().is_some_and(|first| since - first.since > STAY) {
-            over.extend(outliving.pop_front());
-        }
-        drop(outliving);
-        let aligned = over.last().map(|last| last.aligned);
-        drop(over);
-        if let Some(aligned) = aligned {
-            FREE_AGAIN.store(aligned, Ordering::Relaxed);
-        }
+        let staying = Outliving { since: Instant::now(), _pages: pages, aligned: self.aligned };
+        OUTLIVING.lock().unwrap_or_else(PoisonError::into_inner).push_back(staying);
+        give_up_outliving(STAYING);
     }
+}
+
+/// Gives up pages of mappings that are gone: so many may stay, if it is not too long ago. Whether there were others.
+fn give_up_outliving(most: usize) -> bool {
+    let mut over = Vec::new();
+    let mut outliving = OUTLIVING.lock().unwrap_or_else(PoisonError::into_inner);
+    while outliving.len() > most || outliving.front().is_some_and(|first| first.since.elapsed() > STAY) {
+        over.extend(outliving.pop_front());
+    }
+    drop(outliving);
+    let Some(aligned) = over.last().map(|last| last.aligned) else { return false };
+    drop(over);
+    FREE_AGAIN.store(aligned, Ordering::Relaxed);
+    true
 }
 
 /// An anonymous file in memory.
